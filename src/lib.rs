@@ -1,0 +1,30 @@
+//! Stockade watches every Linux control group, and exports what it sees to Prometheus.
+//!
+//! # The map of the house
+//!
+//! | module | what it does | may use |
+//! |---|---|---|
+//! | [`model`] | PURE data: snapshots, cgroups, limits, identities, rates | nothing |
+//! | [`kernel`] | the only code that knows file names and units | `model` |
+//! | [`identify`] | PURE: a path to its systemd unit, slice and user | `model` |
+//! | [`sample`] | the walk: kernel to snapshot, faults kept beside the results | `kernel`, `identify`, `model` |
+//! | [`metrics`] | PURE but for the program's own registry: snapshot to Prometheus text | `model` |
+//! | [`config`] | YAML to a checked configuration, with every error located | `model` |
+//! | [`web`] | the HTTP server | `metrics`, `model`, `config` |
+//! | [`daemon`] | build, run, drain: clock, signals, reload, readiness | all |
+//! | [`cli`] | one file a subcommand | all |
+//!
+//! # Invariants
+//!
+//! - **Time** in what is derived from snapshots is [`model::Snapshot::at`], monotonic. Nothing pure reads a clock.
+//! - **Identity** of a cgroup is its path and its kernel id. A new id under an old path is a new cgroup.
+//! - **Absent is absent.** What the kernel does not give is [`model::Reading::ABSENT`]: no series, never a zero.
+//! - **One bad cgroup, file or line never fails the walk.** It is a fault, counted by file and kind.
+//! - **Blocking work is on its own threads.** One thread samples and publishes an `Arc<Snapshot>`; async code serves
+//!   HTTP and signals only. A scrape renders the newest snapshot and does no kernel I/O.
+//! - **Nothing here writes to a cgroup.**
+//!
+//! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` scans the imports
+//! and fails on a wrong arrow.
+
+pub mod model;

@@ -1,0 +1,96 @@
+//! Which cgroup: path, kernel id, owner.
+
+use std::fmt::Write as _;
+
+/// Whom a cgroup belongs to, as far as its path tells. A part that is not known is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The innermost systemd slice on the path: `system.slice`.
+    pub slice: Option<String>,
+    /// The innermost systemd service or scope on the path: `nginx.service`.
+    pub unit: Option<String>,
+    /// The user id of the innermost `user-UID.slice`.
+    pub user: Option<String>,
+}
+
+/// A cgroup's identity. A new kernel id under an old path is another cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The path below the hierarchy's root, `/` for the root itself. Any byte but NUL and newline may stand in it.
+    pub path: Box<[u8]>,
+    /// [`display_path`] of the path: what people and Prometheus see.
+    pub display: Box<str>,
+    /// The inode of its directory: on the v2 side where it has one, else in its first v1 hierarchy.
+    pub id: u64,
+    /// Whom it belongs to.
+    pub owner: Owner,
+}
+
+impl Identity {
+    /// How many directories deep: the root is 0.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        if self.path.as_ref() == b"/" { 0 } else { self.path.iter().filter(|&&byte| byte == b'/').count() }
+    }
+}
+
+/// A path as text in which two different paths never look alike.
+///
+/// Names come from whoever may `mkdir`, so they can hold control characters and bytes that are no UTF-8.
+/// Valid, printable text stays as it is. A byte that is no UTF-8, and a control character, becomes U+FFFD and two hex
+/// digits; U+FFFD itself is doubled. A name can thus never be dressed up as another one.
+#[must_use]
+pub fn display_path(path: &[u8]) -> String {
+    const MARK: char = char::REPLACEMENT_CHARACTER;
+    let mut text = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == MARK {
+                text.extend([MARK, MARK]);
+            } else if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+                let mut bytes = [0; 4];
+                for byte in c.encode_utf8(&mut bytes).bytes() {
+                    let _ = write!(text, "{MARK}{byte:02x}");
+                }
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "{MARK}{byte:02x}");
+        }
+    }
+    text
+}
+
+/// The path of the parent; the root has none.
+#[must_use]
+pub fn parent_path(path: &[u8]) -> Option<&[u8]> {
+    if path == b"/" {
+        return None;
+    }
+    let slash = path.iter().rposition(|&byte| byte == b'/')?;
+    Some(if slash == 0 { b"/" } else { &path[..slash] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_names_stay_and_hostile_names_cannot_look_alike() {
+        assert_eq!(display_path(b"/system.slice/dev-\\x2d.mount"), "/system.slice/dev-\\x2d.mount");
+        let hostile: [&[u8]; 6] =
+            [b"/a\xff", "/a\u{fffd}ff".as_bytes(), b"/a\x01", "/a\u{fffd}01".as_bytes(), b"/a\xc2\x85", b"/a\x85"];
+        let shown: std::collections::BTreeSet<String> = hostile.iter().map(|path| display_path(path)).collect();
+        assert_eq!(shown.len(), hostile.len(), "{shown:?}");
+        assert!(shown.iter().all(|text| !text.chars().any(char::is_control)), "{shown:?}");
+    }
+
+    #[test]
+    fn parents() {
+        assert_eq!(parent_path(b"/"), None);
+        assert_eq!(parent_path(b"/a"), Some(&b"/"[..]));
+        assert_eq!(parent_path(b"/a/b"), Some(&b"/a"[..]));
+    }
+}

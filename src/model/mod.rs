@@ -1,0 +1,30 @@
+//! PURE data: what a host's control groups looked like at one moment.
+//!
+//! Nothing here reads a file, a clock or the environment. The kernel layer fills these types, the metrics,
+//! the commands and the policies read them.
+
+mod cgroup;
+mod collector;
+mod control;
+mod field;
+mod host;
+mod identity;
+mod layout;
+mod rates;
+mod reading;
+mod report;
+mod rows;
+mod snapshot;
+
+pub use cgroup::{Cgroup, Readings};
+pub use collector::{Collector, CollectorSet};
+pub use control::{Control, Controls, IoLimit, Limit};
+pub use field::{Field, Unit};
+pub use host::{Host, HostField};
+pub use identity::{Identity, Owner, display_path, parent_path};
+pub use layout::{LayoutKind, Version};
+pub use rates::{Rates, rates};
+pub use reading::Reading;
+pub use report::{CollectorReport, FaultKind, FaultRow, Report, WatchMethod, WriteRow, Writer};
+pub use rows::{Column, Key, RowKind, Rows, Schema};
+pub use snapshot::Snapshot;
