@@ -139,6 +139,14 @@ pub struct Key {
     pub detail: Box<str>,
 }
 
+impl Key {
+    /// A row that one name tells apart.
+    #[must_use]
+    pub fn new(column: Column, item: &str) -> Self {
+        Self { column, item: item.into(), detail: "".into() }
+    }
+}
+
 /// The shape of a table: which rows, in which order. Cgroups of one host share a handful of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Schema {
@@ -251,16 +259,12 @@ impl Clone for Rows {
 mod tests {
     use super::*;
 
-    fn key(column: Column, item: &str) -> Key {
-        Key { column, item: item.into(), detail: "".into() }
-    }
-
     #[test]
     fn rows_are_found_by_column_and_item() {
         let schema = Arc::new(Schema::new(vec![
-            key(Column::StatBytes, "anon"),
-            key(Column::StatEvents, "pgfault"),
-            key(Column::StatBytes, "file"),
+            Key::new(Column::StatBytes, "anon"),
+            Key::new(Column::StatEvents, "pgfault"),
+            Key::new(Column::StatBytes, "file"),
         ]));
         assert_eq!(schema.column(Column::StatBytes), [0, 2]);
         let mut rows = Rows::default();
