@@ -27,5 +27,7 @@
 //! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` scans the imports
 //! and fails on a wrong arrow.
 
+pub mod identify;
 pub mod kernel;
 pub mod model;
+pub mod sample;

@@ -170,6 +170,8 @@ pub struct FileSpec {
     pub cadence: Cadence,
     /// For which cgroups it is read.
     pub when: When,
+    /// Whether it comes a page at a time, so that it must be read until nothing more comes.
+    pub paged: bool,
     /// What it holds and fills.
     pub read: Read,
 }
@@ -179,7 +181,7 @@ impl FileSpec {
     #[must_use]
     pub const fn new(name: &'static str, collector: Collector, read: Read) -> Self {
         let cadence = if read.fills_controls() { Cadence::Control } else { Cadence::Pass };
-        Self { name, collector, cadence, when: When::Always, read }
+        Self { name, collector, cadence, when: When::Always, paged: false, read }
     }
 
     /// The same file, read on the slow clock.
@@ -193,6 +195,13 @@ impl FileSpec {
     #[must_use]
     pub const fn notified(mut self) -> Self {
         self.cadence = Cadence::Notified;
+        self
+    }
+
+    /// The same file, a list without an end that is known.
+    #[must_use]
+    pub const fn paged(mut self) -> Self {
+        self.paged = true;
         self
     }
 

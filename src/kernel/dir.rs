@@ -8,10 +8,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::sys::uio::pread;
 
 use crate::model::FaultKind;
@@ -162,10 +163,8 @@ impl Buffer {
 /// # Errors
 /// What `openat` and `fstat` say.
 pub fn open_directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<(OwnedFd, u64), Errno> {
-    let path = path.strip_prefix(b"/").unwrap_or(path);
-    let path = if path.is_empty() { &b"."[..] } else { path };
     let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let fd = openat(root, path, flags, Mode::empty())?;
+    let fd = openat(root, relative(path), flags, Mode::empty())?;
     let id = fstat(&fd)?.st_ino;
     Ok((fd, id))
 }
@@ -176,6 +175,41 @@ pub fn open_directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<(OwnedFd, u64
 /// What `open` says.
 pub fn open_root(mount: &Path) -> Result<OwnedFd, Errno> {
     nix::fcntl::open(mount, OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// The inode of a directory and the number of its subdirectories, where the file system tells it by the link count.
+///
+/// # Errors
+/// What `fstatat` says.
+pub fn directory_state(root: BorrowedFd<'_>, path: &[u8]) -> Result<(u64, Option<u32>), Errno> {
+    let stat = fstatat(root, relative(path), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    // A directory of a cgroup file system is linked from its parent, from itself, and from each child.
+    Ok((stat.st_ino, u32::try_from(stat.st_nlink).ok().and_then(|links| links.checked_sub(2))))
+}
+
+/// The names of the directories in a directory.
+///
+/// # Errors
+/// What `openat` and `getdents` say.
+pub fn child_directories(root: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
+    let (fd, _) = open_directory(root, path)?;
+    let mut names = Vec::new();
+    for entry in Dir::from_fd(fd)?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if entry.file_type() == Some(Type::Directory) && name != b"." && name != b".." {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
+}
+
+fn relative(path: &[u8]) -> &[u8] {
+    match path.strip_prefix(b"/") {
+        Some(b"") => b".",
+        Some(relative) => relative,
+        None => path,
+    }
 }
 
 /// One cgroup's directory in one hierarchy, with a slot for each file that is read there.

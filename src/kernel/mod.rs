@@ -19,3 +19,5 @@ pub mod process;
 pub mod shapes;
 pub mod v1;
 pub mod v2;
+
+pub use v2::hugetlb as hugepages;

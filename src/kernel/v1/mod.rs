@@ -17,7 +17,7 @@ use crate::model::{Collector, Version};
 const MEMBERS: &[FileSpec] = &[member("cgroup.procs", v2::PROCESSES), member("tasks", v2::THREADS)];
 
 const fn member(name: &'static str, read: Read) -> FileSpec {
-    FileSpec::new(name, Collector::Core, read).when(When::FirstHierarchy)
+    FileSpec::new(name, Collector::Core, read).paged().when(When::FirstHierarchy)
 }
 
 /// The files of the controllers that this hierarchy serves.

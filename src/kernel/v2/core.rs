@@ -18,8 +18,8 @@ pub(super) const FILES: &[FileSpec] = &[
             ("nr_dying_descendants", Field::DyingDescendants, 1),
         ]),
     ),
-    file("cgroup.procs", PROCESSES).when(When::Populated),
-    file("cgroup.threads", THREADS).when(When::Populated),
+    file("cgroup.procs", PROCESSES).paged().when(When::Populated),
+    file("cgroup.threads", THREADS).paged().when(When::Populated),
     file("cgroup.max.depth", Read::Limit(Control::MaxDepth, limit)),
     file("cgroup.max.descendants", Read::Limit(Control::MaxDescendants, limit)),
 ];

@@ -71,7 +71,7 @@ const COLUMNS: [Column; 5] = [
 
 /// The names of the page sizes that `/sys/kernel/mm/hugepages` lists.
 #[must_use]
-pub(in crate::kernel) fn page_sizes(sysfs: &Path) -> Vec<&'static str> {
+pub fn sizes(sysfs: &Path) -> Vec<&'static str> {
     let directory = sysfs.join("kernel/mm/hugepages");
     PAGES
         .iter()
@@ -90,7 +90,7 @@ pub(in crate::kernel) fn files(version: Version, sizes: &[&str]) -> impl Iterato
 
 /// The shape of the table: each file is one row.
 #[must_use]
-pub(in crate::kernel) fn schema(sizes: &[&str]) -> Schema {
+pub fn schema(sizes: &[&str]) -> Schema {
     Schema::new(
         COLUMNS.iter().flat_map(|&column| sizes.iter().map(move |size| Key::new(column, size))).collect(),
     )

@@ -3,7 +3,7 @@
 mod core;
 mod cpu;
 mod cpuset;
-pub(super) mod hugetlb;
+pub mod hugetlb;
 mod io;
 mod memory;
 mod pids;
