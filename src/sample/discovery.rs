@@ -73,10 +73,11 @@ impl Sampler {
             if known == Some(inode) {
                 return Some(id);
             }
-            if known.is_none() || node.id_hierarchy != hierarchy {
+            if node.id_hierarchy != hierarchy {
                 self.enter(id, hierarchy, inode);
                 return Some(id);
             }
+            // Another directory where its identity was: this is another cgroup.
             self.bury(id);
         }
         if let Some(parent) = parent_path(path)
