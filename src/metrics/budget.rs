@@ -34,7 +34,7 @@ enum Stage {
 /// Chooses what is shown. `families` are those of this scrape.
 pub(crate) fn select<'a>(snapshot: &'a Snapshot, families: &[&Family], max_series: usize) -> Selection<'a> {
     let candidates = candidates(snapshot);
-    let roomy = max_series / 4 * 3;
+    let roomy = max_series - max_series / 4;
     if candidates.iter().map(|cgroup| at_most(cgroup)).sum::<usize>() <= roomy {
         let shown = candidates.into_iter().map(|cgroup| Shown { cgroup, full: true }).collect();
         return Selection { shown, dropped: 0 };

@@ -22,6 +22,8 @@ mod family;
 mod own;
 mod program;
 mod render;
+#[cfg(test)]
+mod tests;
 mod text;
 mod values;
 

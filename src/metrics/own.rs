@@ -226,7 +226,7 @@ fn sample(
     }
     if let Some(bound) = bound {
         out.extend_from_slice(b",le=\"");
-        text::float(out, bound);
+        text::bound(out, bound);
         out.push(b'"');
     }
     if let Some(first) = out.get_mut(start) {

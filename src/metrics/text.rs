@@ -141,13 +141,22 @@ fn decimal<const ONE: u64>(out: &mut Vec<u8>, value: u64) {
     }
 }
 
-/// Appends a float as both formats spell it. Whole numbers keep `.0`, so that a bucket has one name in both formats
-/// (Prometheus 3 normalises to the same).
+/// Appends a float as both formats spell it.
 pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_infinite() {
         out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
     } else {
+        out.extend_from_slice(format!("{value}").as_bytes());
+    }
+}
+
+/// Appends the upper bound of a bucket. Whole numbers keep their `.0`, as OpenMetrics demands and Prometheus 3 writes
+/// them, so that a bucket has one name in both formats.
+pub(crate) fn bound(out: &mut Vec<u8>, value: f64) {
+    if value.is_finite() {
         out.extend_from_slice(format!("{value:?}").as_bytes());
+    } else {
+        float(out, value);
     }
 }
 
@@ -187,7 +196,11 @@ mod tests {
         let shown = |value| written(|o| float(o, value));
         assert_eq!(
             [shown(1.0), shown(0.005), shown(f64::INFINITY), shown(f64::NAN)],
-            ["1.0", "0.005", "+Inf", "NaN"]
+            ["1", "0.005", "+Inf", "NaN"]
+        );
+        assert_eq!(
+            [1.0, 0.005, f64::INFINITY].map(|value| written(|o| bound(o, value))),
+            ["1.0", "0.005", "+Inf"]
         );
         assert_eq!(unit_of("a_seconds_total"), "seconds");
         assert_eq!(unit_of("a_bytes_per_second"), "bytes_per_second");
