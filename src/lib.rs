@@ -29,5 +29,6 @@
 
 pub mod identify;
 pub mod kernel;
+pub mod metrics;
 pub mod model;
 pub mod sample;
