@@ -28,3 +28,5 @@
 //! and fails on a wrong arrow.
 
 pub mod model;
+pub mod record;
+pub mod web;
