@@ -31,4 +31,6 @@ pub mod identify;
 pub mod kernel;
 pub mod metrics;
 pub mod model;
+pub mod record;
 pub mod sample;
+pub mod web;
