@@ -27,4 +27,6 @@
 //! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` scans the imports
 //! and fails on a wrong arrow.
 
+pub mod cli;
+pub mod config;
 pub mod model;
