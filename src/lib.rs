@@ -27,6 +27,8 @@
 //! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` scans the imports
 //! and fails on a wrong arrow.
 
+pub mod cli;
+pub mod config;
 pub mod identify;
 pub mod kernel;
 pub mod metrics;

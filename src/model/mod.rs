@@ -21,7 +21,7 @@ pub use cgroup::{Cgroup, Readings};
 pub use collector::{Collector, CollectorSet};
 pub use control::{Control, Controls, IoLimit, Limit};
 pub use field::{Field, Unit};
-pub use filter::PathFilter;
+pub use filter::{PathFilter, PathGlob};
 pub use host::{Host, HostField};
 pub use identity::{Identity, Owner, display_path, parent_path};
 pub use layout::{LayoutKind, Version};
