@@ -29,6 +29,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod identify;
 pub mod kernel;
 pub mod metrics;

@@ -110,6 +110,14 @@ impl PathFilter {
     }
 }
 
+impl Default for PathFilter {
+    /// Admits every cgroup down to 32 directories deep.
+    fn default() -> Self {
+        let everything = PathGlob::parse("/**").expect("`/**` is a glob");
+        Self::new(vec![everything], Vec::new(), 32).expect("one short glob is small enough")
+    }
+}
+
 /// Equal when written equally: the compiled sets follow from the globs.
 impl PartialEq for PathFilter {
     fn eq(&self, other: &Self) -> bool {

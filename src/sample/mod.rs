@@ -1,5 +1,6 @@
 //! The walk: kernel to [`Snapshot`](crate::model::Snapshot), faults kept beside the results.
 //!
+//! - [`clock`]: the thread: passes, notices, orders.
 //! - [`tree`]: which cgroups there are, by path and by directory.
 //! - [`reader`]: the files of one cgroup, through held descriptors.
 //! - [`discovery`]: which cgroups come and go.
@@ -11,6 +12,7 @@
 //!
 //! One cgroup lives at one path in several hierarchies. It is found in each of them, and is one [`tree::Node`].
 
+mod clock;
 mod derive;
 mod discovery;
 mod faults;
@@ -22,11 +24,12 @@ mod tree;
 
 use std::time::Duration;
 
+pub use clock::{Remote, run};
 pub use linger::{Carried, carried};
 pub use sampler::{Sampler, SetupError};
 
 use crate::kernel::layout::Paths;
-use crate::model::{Collector, CollectorSet, PathFilter};
+use crate::model::{Collector, CollectorSet, PathFilter, WatchMethod};
 
 /// What to sample, and how often.
 #[derive(Clone, Debug)]
@@ -45,6 +48,8 @@ pub struct Settings {
     pub linger: Duration,
     /// How many dead cgroups may wait; the oldest go first.
     pub max_dead: usize,
+    /// The only way of watching to use; `None` takes the best that the kernel allows.
+    pub watch: Option<WatchMethod>,
     /// How many descriptors may be held; `None` takes what the limit on open files allows.
     pub descriptors: Option<usize>,
 }
@@ -65,6 +70,7 @@ impl Default for Settings {
             filter: PathFilter::default(),
             linger: Duration::from_secs(300),
             max_dead: 10_000,
+            watch: None,
             descriptors: None,
         }
     }

@@ -15,12 +15,14 @@ use super::schedule::{Due, Schedule};
 use super::tree::{Node, NodeId, Tree};
 use crate::kernel::catalog::catalog;
 use crate::kernel::devices::Devices;
-use crate::kernel::dir::{Budget, open_root};
+use crate::kernel::dir::{Budget, Directory, open_root};
 use crate::kernel::host::HostFiles;
 use crate::kernel::hugepages;
 use crate::kernel::layout::{Layout, LayoutError};
 use crate::kernel::shapes::Shapes;
-use crate::model::{Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod};
+use crate::model::{
+    Collector, CollectorReport, Host, Identity, Readings, Report, Snapshot, Version, WatchMethod,
+};
 
 /// Why sampling could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,57 @@ impl Sampler {
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The sampling clock.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.settings.interval
+    }
+
+    /// The descriptors whose being readable means that [`Sampler::attend`] has something to do.
+    pub(super) fn watched(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
+        std::iter::empty()
+    }
+
+    /// Takes in what was noticed since the last call.
+    pub(super) fn attend(&mut self) {}
+
+    /// Puts other settings in force. The paths stay those it was made with.
+    pub fn apply(&mut self, settings: Settings) {
+        let old = std::mem::replace(&mut self.settings, settings);
+        self.settings.paths = old.paths;
+        if self.settings.collectors != old.collectors || self.settings.filter != old.filter {
+            let huge_pages = hugepages::sizes(&self.settings.paths.sysfs);
+            self.reader.catalog = catalog(&self.layout, self.settings.collectors, &huge_pages);
+            self.everything = Due::everything(&self.reader.catalog);
+            self.report.enabled = self.settings.collectors;
+            self.begin_anew();
+            self.reconcile();
+        }
+    }
+
+    /// Looks at every cgroup anew under changed settings: with its identity and its age, without its numbers.
+    fn begin_anew(&mut self) {
+        let nodes: Vec<NodeId> = self.tree.ids().collect();
+        for id in nodes {
+            let Some(node) = self.tree.get_mut(id) else { continue };
+            if node.cgroup.identity.depth() > self.settings.filter.max_depth() {
+                self.tree.remove(id, &mut self.reader.budget);
+                continue;
+            }
+            node.cgroup.hidden = !self.settings.filter.admits(node.path());
+            node.cgroup.readings = Readings::default();
+            node.cgroup.controls = Arc::default();
+            for (directory, files) in node.directories.iter_mut().zip(&self.reader.catalog) {
+                if let Some(directory) = directory {
+                    directory.close(&mut self.reader.budget);
+                    *directory = Directory::new(directory.id, files.len());
+                }
+            }
+            self.reader.controls(node, None);
+            self.reader.numbers(node, &self.everything.files);
+        }
     }
 
     /// Reads everything that is due and gives the host as it is now.

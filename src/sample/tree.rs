@@ -192,11 +192,6 @@ impl Tree {
     pub fn ids(&self) -> impl Iterator<Item = NodeId> {
         self.by_path.values().copied()
     }
-
-    /// Every node, in no order, to be changed.
-    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
-        self.nodes.iter_mut().flatten()
-    }
 }
 
 /// The path of a child.

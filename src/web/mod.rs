@@ -43,6 +43,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::metrics::Format;
 use crate::model::{CollectorSet, Snapshot};
 
 pub use routes::Route;
@@ -73,26 +74,6 @@ pub trait Source: Send + Sync + 'static {
 
     /// A request has been answered: for the program's own metrics.
     fn observe(&self, request: RequestSeen);
-}
-
-/// The text formats that Prometheus reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Prometheus text 0.0.4.
-    Text,
-    /// OpenMetrics text 1.0.0.
-    OpenMetrics,
-}
-
-impl Format {
-    /// The exact `Content-Type`. Prometheus 3 refuses a scrape whose type it does not know.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
 }
 
 /// What to render of a snapshot.
