@@ -93,17 +93,13 @@ fn at_most(cgroup: &Cgroup) -> usize {
     2 + Field::COUNT + Control::COUNT + rows + 6 * cgroup.controls.io.len()
 }
 
-/// The essential series and all series of each cgroup.
+/// The essential series and all series of each cgroup. Cgroups outside: their numbers are large and are fetched once.
 fn counts(cgroups: &[&Cgroup], families: &[&Family]) -> Vec<(usize, usize)> {
-    let mut counts = vec![(0, 0); cgroups.len()];
-    for family in families {
-        for (cgroup, (essential, full)) in cgroups.iter().zip(&mut counts) {
+    let of = |cgroup: &&Cgroup| {
+        families.iter().fold((0, 0), |(essential, full), family| {
             let series = values::count(family, cgroup);
-            *full += series;
-            if family.tier == Tier::Essential {
-                *essential += series;
-            }
-        }
-    }
-    counts
+            (if family.tier == Tier::Essential { essential + series } else { essential }, full + series)
+        })
+    };
+    cgroups.iter().map(of).collect()
 }

@@ -70,7 +70,8 @@ pub struct Counts {
     /// Series of cgroups that the budget kept out.
     pub dropped: u64,
     /// The dead cgroups whose last numbers are in it, by [`Cgroup::rank`]. One that got its essential series only counts
-    /// as carried: waiting longer would not get it more.
+    /// as carried: waiting longer would not get it more. Where the scrape asked for some collectors only, the caller
+    /// should let the dead wait on.
     pub carried: Vec<u64>,
 }
 
@@ -159,10 +160,10 @@ fn block(out: &mut Vec<u8>, identity: &Identity, attach: Attach) {
 }
 
 /// One line.
-fn line(out: &mut Vec<u8>, name: &[u8], block: &[u8], suffix: &[u8], value: u64, scale: Scale) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(block);
-    out.extend_from_slice(suffix);
+fn line<const N: usize>(out: &mut Vec<u8>, parts: [&[u8]; N], value: u64, scale: Scale) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
     text::number(out, value, scale);
     out.push(b'\n');
 }
@@ -205,7 +206,7 @@ fn cgroup_family(family: &Family, blocks: &Blocks<'_>, out: &mut Vec<u8>) -> u64
     let plain = suffix(&[], &[]);
     let mut series = 0;
     let mut put = |block: &[u8], suffix: &[u8], value: u64| {
-        line(out, name, block, suffix, value, scale);
+        line(out, [name, block, suffix], value, scale);
         series += 1;
     };
     match family.from {
@@ -255,12 +256,17 @@ fn cgroup_family(family: &Family, blocks: &Blocks<'_>, out: &mut Vec<u8>) -> u64
             }
         }
         From::Column(column, kinds) => {
-            let mut suffixes = Suffixes::default();
+            let (mut suffixes, mut start) = (Suffixes::default(), Vec::new());
             for (cgroup, block) in blocks.of(family.tier) {
                 if let Some(rows) = Rows::of(cgroup, column, kinds) {
+                    // These families have dozens of series in each cgroup, all of which begin alike.
+                    start.clear();
+                    start.extend_from_slice(name);
+                    start.extend_from_slice(block);
                     let texts = suffixes.of(&rows, family.labels);
                     for (at, value) in rows.present() {
-                        put(block, &texts[at], value);
+                        line(out, [&start, &texts[at]], value, scale);
+                        series += 1;
                     }
                 }
             }

@@ -160,6 +160,9 @@ impl Schema {
     pub fn new(keys: Vec<Key>) -> Self {
         let mut by_column: Vec<(Column, Vec<u32>)> = Vec::new();
         for (row, key) in (0u32..).zip(&keys) {
+            if keys[..row as usize].contains(key) {
+                continue;
+            }
             match by_column.iter_mut().find(|(column, _)| *column == key.column) {
                 Some((_, rows)) => rows.push(row),
                 None => by_column.push((key.column, vec![row])),
@@ -177,7 +180,7 @@ impl Schema {
         &self.keys
     }
 
-    /// The row numbers of one column.
+    /// The row numbers of one column. Of rows that tell the same thing twice only the first is among them.
     #[must_use]
     pub fn column(&self, column: Column) -> &[u32] {
         self.by_column.iter().find(|(c, _)| *c == column).map_or(&[], |(_, rows)| rows)
@@ -267,6 +270,8 @@ mod tests {
             Key::new(Column::StatBytes, "file"),
         ]));
         assert_eq!(schema.column(Column::StatBytes), [0, 2]);
+        let twice = Schema::new(vec![key(Column::StatBytes, "anon"), key(Column::StatBytes, "anon")]);
+        assert_eq!(twice.column(Column::StatBytes), [0]);
         let mut rows = Rows::default();
         rows.reshape(schema);
         assert_eq!(rows.sum(Column::StatBytes), None, "no number yet, so no sum");

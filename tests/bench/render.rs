@@ -226,6 +226,21 @@ fn main() {
         );
     }
 
+    let flood = synthetic(20_000);
+    let mut counts = render(&flood, &Options::default(), &own, &mut out);
+    let took = median(|| {
+        out.clear();
+        counts = black_box(render(&flood, &Options::default(), &own, &mut out));
+    });
+    println!(
+        "20,000 cgroups             {} series shown, {} dropped by the default budget: {:.1} ms",
+        counts.series,
+        counts.dropped,
+        took.as_secs_f64() * 1e3
+    );
+
+    out.clear();
+    render(&snapshot, &Options::default(), &own, &mut out);
     let mut zipped = Vec::new();
     let took = median(|| {
         zipped.clear();

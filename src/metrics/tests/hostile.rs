@@ -5,9 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::metrics::{Attach, Format};
-use crate::model::{Field, Identity, Owner, display_path};
+use crate::model::{Column, Field, Identity, Owner, RowKind, display_path};
 
-use super::{Options, cgroup, parse, rendered, snapshot};
+use super::{Options, cgroup, fill, parse, rendered, snapshot};
 
 #[test]
 fn a_hostile_name_cannot_forge_a_series_or_a_label() {
@@ -33,6 +33,27 @@ fn a_hostile_name_cannot_forge_a_series_or_a_label() {
             }
         }
     }
+}
+
+#[test]
+fn rows_stand_under_the_names_of_their_own_tables_escaped() {
+    let mut cgroups = ["/a", "/b", "/c"].map(|path| cgroup(path.as_bytes(), 0));
+    let tables = [&["vda", "sdb"][..], &["sdb"], &["x\"} 1\\"]];
+    for (cgroup, items) in cgroups.iter_mut().zip(tables) {
+        let rows: Vec<_> = items.iter().map(|item| (Column::IoReads, *item, "", item.len() as u64)).collect();
+        fill(&mut cgroup.readings, RowKind::IoStat, &rows);
+    }
+    let (text, _) = rendered(&snapshot(cgroups.into()), &Options::default());
+    parse::exposition(&text);
+    assert_eq!(
+        super::lines(&text, "cgroup_io"),
+        [
+            r#"cgroup_io_reads_total{cgroup="/a",device="vda"} 3"#,
+            r#"cgroup_io_reads_total{cgroup="/a",device="sdb"} 3"#,
+            r#"cgroup_io_reads_total{cgroup="/b",device="sdb"} 3"#,
+            r#"cgroup_io_reads_total{cgroup="/c",device="x\"} 1\\"} 6"#,
+        ]
+    );
 }
 
 #[test]
