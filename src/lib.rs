@@ -27,4 +27,5 @@
 //! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` scans the imports
 //! and fails on a wrong arrow.
 
+pub mod kernel;
 pub mod model;

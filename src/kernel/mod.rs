@@ -1,0 +1,3 @@
+//! The only code that knows the kernel's file names and units.
+
+pub mod watch;
