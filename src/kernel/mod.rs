@@ -8,6 +8,7 @@
 //! - [`devices`]: block device numbers to names.
 //! - [`host`]: the host's own pressure, memory and CPUs.
 //! - [`process`]: one process: its cgroups, its cost.
+//! - [`watch`]: births, deaths, control writes with their writer, notices.
 
 pub mod catalog;
 pub mod devices;
@@ -19,5 +20,6 @@ pub mod process;
 pub mod shapes;
 pub mod v1;
 pub mod v2;
+pub mod watch;
 
 pub use v2::hugetlb as hugepages;
