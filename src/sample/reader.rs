@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 
+use super::derive::Sources;
 use super::faults::{Faults, is_failure};
 use super::tree::Node;
 use crate::kernel::catalog::{Cadence, Context, FileSpec, When};
@@ -258,6 +259,13 @@ impl Reader {
             let _ = spec.read.controls(None, &mut controls, &mut context);
         }
         node.cgroup.controls = Arc::new(controls);
+    }
+
+    /// Which files a cgroup's numbers come from.
+    #[must_use]
+    pub fn sources(&self, node: &Node, memory_v1: bool) -> Sources {
+        let unified = self.unified.is_some_and(|unified| node.directories[unified].is_some());
+        Sources { memory_v1, unified }
     }
 
     /// Whether the directory with this inode still stands under its path.
