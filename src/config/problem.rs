@@ -68,11 +68,8 @@ impl Problem {
         let length = line.trim_end().chars().count();
         mark.column = mark.column.clamp(1, length + 1);
         mark.width = mark.width.min((length + 1).saturating_sub(mark.column)).max(1);
-        // A control character would take the reader's terminal along; each takes one column here.
-        line.chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect::<String>()
-            .clone_into(&mut self.line);
+        // Each takes one column, so that the mark stays where it belongs.
+        self.line = line.chars().map(|c| if misleads(c) { ' ' } else { c }).collect();
     }
 
     fn show(&self, file: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,9 +93,14 @@ impl Problem {
     }
 }
 
-/// Text from a document without its control characters.
+/// Whether a character would steer the reader's terminal, or turn the order of the text around.
+fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from a document, safe to print.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if misleads(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Everything that is wrong with one file, in the order of its lines. Never empty.
