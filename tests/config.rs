@@ -352,6 +352,16 @@ fn a_long_list_of_errors_ends() {
     let text: String = (0..1000).map(|at| format!("key{at}: 1\n")).collect();
     let problems = parse(&text).unwrap_err();
     assert_eq!(problems.list().len(), 100);
+    assert!(problems.to_string().ends_with("s.yaml: 100 errors, and the rest was not looked for\n"));
+    let repeated = parse(&"labels:\n".repeat(20_000)).unwrap_err();
+    assert_eq!(repeated.list().len(), 100);
+}
+
+#[test]
+fn a_long_value_is_not_repeated_in_full() {
+    let problems = parse(&format!("collect: {{interval: {}}}\n", "x".repeat(500_000))).unwrap_err();
+    assert!(problems.to_string().len() < 2000);
+    assert!(problems.to_json().to_string().len() < 2000);
 }
 
 #[test]

@@ -7,12 +7,9 @@ use serde::Deserialize;
 
 use super::compile::{Config, compile};
 use super::decode::Decoder;
-use super::problem::{Mark, Problem, Problems};
+use super::problem::{MOST_PROBLEMS, Mark, Problem, Problems};
 use super::raw::RawConfig;
 use super::tree::{NodeId, Tree};
-
-/// After so many problems the rest is not looked for.
-const MOST_PROBLEMS: usize = 100;
 
 /// Reads and checks the text of a configuration file. `file` is its name for messages.
 ///

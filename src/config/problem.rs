@@ -7,6 +7,10 @@ use serde_json::json;
 
 /// How much of a line is shown.
 const WIDEST: usize = 120;
+/// How long a message may be: names and values from the document stand in it.
+const LONGEST: usize = 400;
+/// How many problems are reported; when there are so many, the rest is not looked for.
+pub(super) const MOST_PROBLEMS: usize = 100;
 
 /// A stretch of one line. Lines and columns count from 1, columns and widths in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +37,7 @@ impl Problem {
 
     /// A problem with the file as a whole.
     pub(super) fn whole(message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { mark: None, line: String::new(), message: message.into(), expected: expected.into() }
+        Self { mark: None, line: String::new(), message: cut(message.into()), expected: cut(expected.into()) }
     }
 
     /// The line it is on, from 1; `None` when it is with the file as a whole.
@@ -93,6 +97,15 @@ impl Problem {
     }
 }
 
+/// A message of bounded length.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// Whether a character would steer the reader's terminal, or turn the order of the text around.
 fn misleads(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -103,7 +116,7 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if misleads(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Everything that is wrong with one file, in the order of its lines. Never empty.
+/// Everything that is wrong with one file, in the order of its lines. Never empty, and 100 at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     file: PathBuf,
@@ -118,6 +131,7 @@ impl Problems {
         }
         list.sort_by_key(|problem| problem.mark);
         list.dedup();
+        list.truncate(MOST_PROBLEMS);
         Self { file: file.to_owned(), list }
     }
 
@@ -156,7 +170,8 @@ impl fmt::Display for Problems {
             writeln!(formatter)?;
         }
         let errors = if self.list.len() == 1 { "error" } else { "errors" };
-        writeln!(formatter, "{file}: {} {errors}", self.list.len())
+        let rest = if self.list.len() == MOST_PROBLEMS { ", and the rest was not looked for" } else { "" };
+        writeln!(formatter, "{file}: {} {errors}{rest}", self.list.len())
     }
 }
 
