@@ -403,6 +403,7 @@ fn a_file_that_cannot_be_read_says_why() {
         (dir.path().to_owned(), "this is a directory"),
         (latin, "byte 17 on line 2 is not UTF-8"),
         (large, "the file is too large"),
+        (PathBuf::from("/dev/zero"), "the file is too large"),
     ] {
         let problems = config::load(Some(&file)).unwrap_err();
         assert_eq!(problems.list().len(), 1);
@@ -464,6 +465,16 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in any::<String>()) {
         let _ = parse(&text).map_err(|problems| problems.to_string());
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        match config::load(Some(file.path())) {
+            Ok(_) => prop_assert!(std::str::from_utf8(&bytes).is_ok()),
+            Err(problems) => prop_assert!(!problems.list().is_empty() && !problems.to_string().is_empty()),
+        }
     }
 
     #[test]
