@@ -28,6 +28,7 @@ use std::time::Duration;
 
 pub use clock::{Remote, run};
 pub use linger::{Carried, carried};
+pub use reader::PlannedRead;
 pub use sampler::{Sampler, SetupError};
 
 use crate::kernel::layout::Paths;

@@ -11,7 +11,7 @@ use super::Settings;
 use super::derive::{Ceiling, limits, own};
 use super::linger::{Carried, Linger};
 use super::notices::Queue;
-use super::reader::Reader;
+use super::reader::{PlannedRead, Reader};
 use super::schedule::{Due, Schedule};
 use super::tree::{Node, NodeId, Tree};
 use crate::kernel::catalog::catalog;
@@ -134,6 +134,17 @@ impl Sampler {
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.settings.interval
+    }
+
+    /// The readings of a pass in which every collector was due and the slow clock did not strike, as the last pass left
+    /// them: what a pass costs at the least is measured on these.
+    pub fn plan(&self) -> impl Iterator<Item = PlannedRead<'_>> {
+        let due = &self.schedule.due().files;
+        self.tree
+            .order()
+            .iter()
+            .filter_map(|&id| self.tree.get(id))
+            .flat_map(|node| self.reader.plan(node, due))
     }
 
     /// Puts other settings in force. The paths stay those it was made with.
