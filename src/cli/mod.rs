@@ -1,16 +1,28 @@
 //! The command line: one file a subcommand.
 
 mod check;
+mod columns;
+mod humanize;
+mod interval;
 mod log;
+mod ls;
+mod sampling;
 mod serve;
+mod table;
+mod target;
+mod terminal;
+mod tree;
 
 use std::io;
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Parser, Subcommand};
 
 pub use check::{CheckArgs, Format};
+pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
+pub use ls::{LsArgs, Sort};
 pub use serve::{CollectorArgs, PathArgs, ServeArgs};
 
 /// How a command ends.
@@ -49,13 +61,18 @@ pub struct Cli {
 enum Command {
     Serve(Box<ServeArgs>),
     Check(CheckArgs),
+    Ls(Box<LsArgs>),
 }
 
 impl Cli {
     /// Does what the command line says.
     #[must_use]
     pub fn run(self) -> Exit {
-        self.log.start();
+        self.log.start(match self.command {
+            Command::Serve(_) | Command::Check(_) => LogLevel::Info,
+            // A person looks at their output, and they say themselves what is amiss.
+            Command::Ls(_) => LogLevel::Error,
+        });
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         let outcome = match self.command {
             Command::Serve(args) => {
@@ -63,6 +80,7 @@ impl Cli {
                 return args.run();
             }
             Command::Check(args) => args.run(&mut out, &mut err),
+            Command::Ls(args) => args.run(terminal::width(), &mut thread::sleep, &mut out, &mut err),
         };
         match outcome {
             Ok(exit) => exit,
