@@ -3,6 +3,7 @@
 mod check;
 mod columns;
 mod humanize;
+mod inspect;
 mod interval;
 mod log;
 mod ls;
@@ -13,13 +14,14 @@ mod target;
 mod terminal;
 mod tree;
 
-use std::io;
+use std::io::{self, BufWriter};
 use std::process::ExitCode;
 use std::thread;
 
 use clap::{Parser, Subcommand};
 
 pub use check::{CheckArgs, Format};
+pub use inspect::InspectArgs;
 pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
 pub use ls::{LsArgs, Sort};
@@ -62,6 +64,7 @@ enum Command {
     Serve(Box<ServeArgs>),
     Check(CheckArgs),
     Ls(Box<LsArgs>),
+    Inspect(Box<InspectArgs>),
 }
 
 impl Cli {
@@ -71,7 +74,7 @@ impl Cli {
         self.log.start(match self.command {
             Command::Serve(_) | Command::Check(_) => LogLevel::Info,
             // A person looks at their output, and they say themselves what is amiss.
-            Command::Ls(_) => LogLevel::Error,
+            Command::Ls(_) | Command::Inspect(_) => LogLevel::Error,
         });
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         let outcome = match self.command {
@@ -80,7 +83,12 @@ impl Cli {
                 return args.run();
             }
             Command::Check(args) => args.run(&mut out, &mut err),
-            Command::Ls(args) => args.run(terminal::width(), &mut thread::sleep, &mut out, &mut err),
+            Command::Ls(args) => {
+                args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
+            }
+            Command::Inspect(args) => {
+                args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
+            }
         };
         match outcome {
             Ok(exit) => exit,
