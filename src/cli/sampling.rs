@@ -64,11 +64,11 @@ impl Samples {
             .faults
             .iter()
             .filter(|row| crate::sample::is_failure(row.kind))
-            .map(|row| format!("{} ({}, {}×)", row.source, row.kind.name(), row.count))
+            .map(|row| format!("{} ({})", row.source, row.kind.name()))
             .collect();
         (!faults.is_empty()).then(|| {
             format!(
-                "not everything could be read: {}; what is missing is shown as `-` (--log.level warn names the cgroups)",
+                "not everything could be read: {}; what is missing is shown as `-` (--log.level=warn names a cgroup of each)",
                 faults.join(", ")
             )
         })

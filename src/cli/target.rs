@@ -126,6 +126,9 @@ fn nearest<'a>(snapshot: &'a Snapshot, path: &[u8]) -> Vec<&'a str> {
         })
         .collect();
     near.sort_unstable();
+    // What is much less like it than the best is no help.
+    let least = near.first().map_or(0, |(distance, ..)| *distance);
+    near.retain(|(distance, ..)| *distance <= least + 1);
     near.into_iter().take(PROPOSALS).map(|(.., display)| display).collect()
 }
 

@@ -56,8 +56,10 @@ fn place(hierarchy: &Hierarchy, directory: PathBuf) -> Place {
 
 /// The processes in a directory itself, from `cgroup.procs`. In a threaded v2 cgroup, which lists none, its threads.
 ///
+/// A cgroup that is gone has none.
+///
 /// # Errors
-/// When the list cannot be read; ENODEV and ENOENT where the cgroup is gone.
+/// When the list cannot be read.
 pub fn pids(directory: &Path) -> Result<Vec<u32>, String> {
     let read = |name: &str| {
         let path = directory.join(name);
@@ -67,8 +69,16 @@ pub fn pids(directory: &Path) -> Result<Vec<u32>, String> {
         Err((_, error)) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => read("cgroup.threads"),
         other => other,
     };
-    let text = text.map_err(|(path, error)| format!("cannot read {}: {error}", path.display()))?;
+    let text = match text {
+        Ok(text) => text,
+        Err((_, error)) if is_gone(&error) => return Ok(Vec::new()),
+        Err((path, error)) => return Err(format!("cannot read {}: {error}", path.display())),
+    };
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    [Errno::ENOENT, Errno::ENODEV].iter().any(|&gone| error.raw_os_error() == Some(gone as i32))
 }
 
 /// A process as a list shows it. What cannot be read is `None`.
@@ -134,9 +144,13 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_read_is_named() {
         let directory = tempfile::tempdir().expect("tempdir");
+        let list = directory.path().join("cgroup.procs");
+        assert_eq!(pids(directory.path()), Ok(vec![]), "the cgroup is gone");
+        std::fs::create_dir(&list).expect("no list");
         let error = pids(directory.path()).expect_err("no list");
         assert!(error.contains("cgroup.procs"), "{error}");
-        std::fs::write(directory.path().join("cgroup.procs"), "7\n12\n").expect("a list");
+        std::fs::remove_dir(&list).expect("removed");
+        std::fs::write(&list, "7\n12\n").expect("a list");
         assert_eq!(pids(directory.path()), Ok(vec![7, 12]));
     }
 }

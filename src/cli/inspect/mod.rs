@@ -17,7 +17,7 @@ use super::{Exit, PathArgs, target};
 use crate::kernel::layout::Paths;
 use crate::kernel::members::{Member, Place, member, pids, places};
 use crate::kernel::process::{Membership, memberships};
-use crate::model::{Cgroup, CollectorSet, Rates, display_path};
+use crate::model::{Cgroup, Collector, CollectorSet, Rates, display_path};
 
 /// Show everything about one cgroup: where it is, whose it is, limits, usage, events, I/O, pressure, processes.
 ///
@@ -89,8 +89,9 @@ impl InspectArgs {
             Ok(process) => process,
             Err(problem) => return failed(err, Exit::Failed, &problem),
         };
-        let taken = Samples::take(paths.clone(), CollectorSet::default(), self.interval.get(), pause);
-        let samples = match taken {
+        let mut collectors = CollectorSet::default();
+        collectors.set(Collector::Host, false);
+        let samples = match Samples::take(paths.clone(), collectors, self.interval.get(), pause) {
             Ok(samples) => samples,
             Err(error) => return failed(err, Exit::Failed, &error.to_string()),
         };

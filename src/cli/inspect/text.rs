@@ -72,9 +72,9 @@ impl Page<'_, '_> {
         table.write(self.out, headings, self.width)
     }
 
-    /// Names and values below each other.
+    /// Names and numbers below each other.
     fn list(&mut self, title: &str, items: Vec<(&str, String)>) -> io::Result<()> {
-        let mut table = Table::new([("", Align::Left), ("", Align::Left)]).indented(2);
+        let mut table = Table::new([("", Align::Left), ("", Align::Right)]).indented(2);
         for (name, value) in items {
             table.add(vec![name.to_owned(), value]);
         }
@@ -109,9 +109,8 @@ impl Page<'_, '_> {
             Some(false) => state.push("empty"),
             None => {}
         }
-        match flag(Field::Frozen) {
-            Some(true) => state.push("frozen"),
-            Some(false) | None => {}
+        if flag(Field::Frozen) == Some(true) {
+            state.push("frozen");
         }
         if flag(Field::FreezerFreezing) == Some(true) {
             state.push("freezing");
@@ -460,7 +459,17 @@ enum Kind {
 fn kind(field: Field) -> Kind {
     let name = names::field(field);
     if name.contains(".pressure.")
-        || matches!(field, Field::Populated | Field::Frozen | Field::FreezerFreezing | Field::FreezerFrozen)
+        || matches!(
+            field,
+            Field::Populated
+                | Field::Frozen
+                | Field::FreezerFreezing
+                | Field::FreezerFrozen
+                | Field::MemoryEffectiveMax
+                | Field::MemoryEffectiveHigh
+                | Field::MemoryHeadroomMax
+                | Field::MemoryHeadroomHigh
+        )
     {
         Kind::Elsewhere
     } else if name.contains(".events.") || name.ends_with("failures") || field == Field::MemoryUnderOom {
