@@ -27,4 +27,13 @@
 //! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` scans the imports
 //! and fails on a wrong arrow.
 
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod identify;
+pub mod kernel;
+pub mod metrics;
 pub mod model;
+pub mod record;
+pub mod sample;
+pub mod web;

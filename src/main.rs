@@ -1,3 +1,9 @@
-//! The `stockade` command.
+//! The `stockade` command: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    stockade::cli::Cli::parse().run().into()
+}

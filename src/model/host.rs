@@ -19,8 +19,11 @@ pub enum HostField {
 }
 
 impl HostField {
+    /// Every field, in order.
+    pub const ALL: &'static [Self] =
+        &[Self::MemoryTotal, Self::MemoryAvailable, Self::SwapTotal, Self::SwapFree, Self::Cpus];
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = Self::ALL.len();
 }
 
 /// The host at one moment. Pressure stands in the same fields as a cgroup's own.

@@ -47,7 +47,9 @@ pub fn display_path(path: &[u8]) -> String {
         for c in chunk.valid().chars() {
             if c == MARK {
                 text.extend([MARK, MARK]);
-            } else if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            } else if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            {
                 let mut bytes = [0; 4];
                 for byte in c.encode_utf8(&mut bytes).bytes() {
                     let _ = write!(text, "{MARK}{byte:02x}");
@@ -80,9 +82,16 @@ mod tests {
     #[test]
     fn plain_names_stay_and_hostile_names_cannot_look_alike() {
         assert_eq!(display_path(b"/system.slice/dev-\\x2d.mount"), "/system.slice/dev-\\x2d.mount");
-        let hostile: [&[u8]; 6] =
-            [b"/a\xff", "/a\u{fffd}ff".as_bytes(), b"/a\x01", "/a\u{fffd}01".as_bytes(), b"/a\xc2\x85", b"/a\x85"];
-        let shown: std::collections::BTreeSet<String> = hostile.iter().map(|path| display_path(path)).collect();
+        let hostile: [&[u8]; 6] = [
+            b"/a\xff",
+            "/a\u{fffd}ff".as_bytes(),
+            b"/a\x01",
+            "/a\u{fffd}01".as_bytes(),
+            b"/a\xc2\x85",
+            b"/a\x85",
+        ];
+        let shown: std::collections::BTreeSet<String> =
+            hostile.iter().map(|path| display_path(path)).collect();
         assert_eq!(shown.len(), hostile.len(), "{shown:?}");
         assert!(shown.iter().all(|text| !text.chars().any(char::is_control)), "{shown:?}");
     }

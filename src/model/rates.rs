@@ -22,12 +22,16 @@ pub struct Rates {
 #[expect(clippy::cast_precision_loss, reason = "a rate is a ratio; 53 bits of it are plenty")]
 pub fn rates(before: &Cgroup, after: &Cgroup) -> Rates {
     let elapsed = after.sampled.saturating_sub(before.sampled).as_secs_f64();
-    if before.identity.id != after.identity.id || before.identity.path != after.identity.path || elapsed <= 0.0 {
+    if before.identity.id != after.identity.id
+        || before.identity.path != after.identity.path
+        || elapsed <= 0.0
+    {
         return Rates::default();
     }
     let grown = |old: Option<u64>, new: Option<u64>| new?.checked_sub(old?).map(|delta| delta as f64);
     let field = |field: Field| grown(before.readings.get(field), after.readings.get(field));
-    let io = |column: Column| grown(before.readings.io(column), after.readings.io(column)).map(|b| b / elapsed);
+    let io =
+        |column: Column| grown(before.readings.io(column), after.readings.io(column)).map(|b| b / elapsed);
     let memory = |cgroup: &Cgroup| cgroup.readings.get(Field::MemoryCurrent).map(|bytes| bytes as f64);
     Rates {
         cpu_cores: field(Field::CpuUsage).map(|nanoseconds| nanoseconds / 1e9 / elapsed),
@@ -52,7 +56,12 @@ mod tests {
         let mut readings = Readings::default();
         readings.set(Field::CpuUsage, Some(usage));
         Cgroup {
-            identity: Arc::new(Identity { path: (*b"/a").into(), display: "/a".into(), id, owner: Owner::default() }),
+            identity: Arc::new(Identity {
+                path: (*b"/a").into(),
+                display: "/a".into(),
+                id,
+                owner: Owner::default(),
+            }),
             parent: None,
             hidden: false,
             rank: 0,

@@ -139,6 +139,14 @@ pub struct Key {
     pub detail: Box<str>,
 }
 
+impl Key {
+    /// A row that one name tells apart.
+    #[must_use]
+    pub fn new(column: Column, item: &str) -> Self {
+        Self { column, item: item.into(), detail: "".into() }
+    }
+}
+
 /// The shape of a table: which rows, in which order. Cgroups of one host share a handful of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Schema {
@@ -152,6 +160,9 @@ impl Schema {
     pub fn new(keys: Vec<Key>) -> Self {
         let mut by_column: Vec<(Column, Vec<u32>)> = Vec::new();
         for (row, key) in (0u32..).zip(&keys) {
+            if keys[..row as usize].contains(key) {
+                continue;
+            }
             match by_column.iter_mut().find(|(column, _)| *column == key.column) {
                 Some((_, rows)) => rows.push(row),
                 None => by_column.push((key.column, vec![row])),
@@ -169,7 +180,7 @@ impl Schema {
         &self.keys
     }
 
-    /// The row numbers of one column.
+    /// The row numbers of one column. Of rows that tell the same thing twice only the first is among them.
     #[must_use]
     pub fn column(&self, column: Column) -> &[u32] {
         self.by_column.iter().find(|(c, _)| *c == column).map_or(&[], |(_, rows)| rows)
@@ -251,18 +262,16 @@ impl Clone for Rows {
 mod tests {
     use super::*;
 
-    fn key(column: Column, item: &str) -> Key {
-        Key { column, item: item.into(), detail: "".into() }
-    }
-
     #[test]
     fn rows_are_found_by_column_and_item() {
         let schema = Arc::new(Schema::new(vec![
-            key(Column::StatBytes, "anon"),
-            key(Column::StatEvents, "pgfault"),
-            key(Column::StatBytes, "file"),
+            Key::new(Column::StatBytes, "anon"),
+            Key::new(Column::StatEvents, "pgfault"),
+            Key::new(Column::StatBytes, "file"),
         ]));
         assert_eq!(schema.column(Column::StatBytes), [0, 2]);
+        let twice = Schema::new(vec![key(Column::StatBytes, "anon"), key(Column::StatBytes, "anon")]);
+        assert_eq!(twice.column(Column::StatBytes), [0]);
         let mut rows = Rows::default();
         rows.reshape(schema);
         assert_eq!(rows.sum(Column::StatBytes), None, "no number yet, so no sum");

@@ -28,7 +28,10 @@ impl Snapshot {
     /// The living cgroup at a path.
     #[must_use]
     pub fn find(&self, path: &[u8]) -> Option<&Cgroup> {
-        self.cgroups.binary_search_by(|cgroup| (*cgroup.identity.path).cmp(path)).ok().map(|at| &self.cgroups[at])
+        self.cgroups
+            .binary_search_by(|cgroup| (*cgroup.identity.path).cmp(path))
+            .ok()
+            .map(|at| &self.cgroups[at])
     }
 
     /// The parent of a living cgroup.

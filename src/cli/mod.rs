@@ -1,0 +1,84 @@
+//! The command line: one file a subcommand.
+
+mod check;
+mod log;
+mod serve;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use check::{CheckArgs, Format};
+pub use log::{LogArgs, LogFormat, LogLevel};
+pub use serve::{CollectorArgs, PathArgs, ServeArgs};
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// 0: it did what it was asked.
+    Done = 0,
+    /// 1: it failed, or found what it looked for to be bad.
+    Failed = 1,
+    /// 2: the command line is wrong.
+    Usage = 2,
+    /// 3: it may not, by its own guard rails.
+    Refused = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Watches every Linux control group and exports what it sees to Prometheus.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a guard rail.
+#[derive(Debug, Parser)]
+#[command(name = "stockade", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<ServeArgs>),
+    Check(CheckArgs),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    #[must_use]
+    pub fn run(self) -> Exit {
+        self.log.start();
+        let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+        let outcome = match self.command {
+            Command::Serve(args) => {
+                drop((out, err));
+                return args.run();
+            }
+            Command::Check(args) => args.run(&mut out, &mut err),
+        };
+        match outcome {
+            Ok(exit) => exit,
+            // `stockade ls | head` is no failure.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+/// Says on the standard error why a command failed.
+#[expect(
+    clippy::print_stderr,
+    reason = "a command's own failure goes to the person who typed it, not to the log"
+)]
+fn fail(error: &dyn std::error::Error) -> Exit {
+    eprintln!("stockade: {error}");
+    Exit::Failed
+}

@@ -1,0 +1,207 @@
+//! `stockade serve`: sample, and serve what was sampled.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use super::Exit;
+use crate::daemon::{self, Options};
+use crate::kernel::layout::Paths;
+use crate::model::{Collector, WatchMethod};
+use crate::web;
+
+/// Watch every cgroup of this host and serve what is seen to Prometheus.
+///
+/// Without a configuration file everything is watched and nothing is enforced. SIGHUP reads the configuration again;
+/// SIGTERM stops.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file (YAML).
+    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where to listen; may be given several times.
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:19306",
+        value_parser = listen_address
+    )]
+    pub listen: Vec<SocketAddr>,
+    /// Where the metrics are.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
+    pub telemetry_path: String,
+    /// How many scrapes may render at a time; 0 is no bound.
+    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
+    pub max_requests: usize,
+    /// How many connections are served at a time.
+    #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512)]
+    pub max_connections: usize,
+    /// Serve POST /-/reload.
+    #[arg(long = "web.enable-lifecycle")]
+    pub enable_lifecycle: bool,
+    /// Start with every collector off, to switch single ones on.
+    #[arg(long = "collector.disable-defaults")]
+    pub disable_defaults: bool,
+    /// How to notice births, deaths and control writes; the default is the best that the kernel allows.
+    #[arg(long = "watch.method", value_name = "fanotify|inotify|walk", value_parser = watch_method)]
+    pub watch: Option<WatchMethod>,
+    /// Where the kernel's file systems are.
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// Collectors switched on and off.
+    #[command(flatten)]
+    pub collectors: CollectorArgs,
+}
+
+/// Where the kernel's file systems are.
+#[derive(Clone, Debug, Args)]
+pub struct PathArgs {
+    /// The proc file system.
+    #[arg(long = "path.procfs", value_name = "DIR", default_value = "/proc")]
+    pub procfs: PathBuf,
+    /// The sys file system.
+    #[arg(long = "path.sysfs", value_name = "DIR", default_value = "/sys")]
+    pub sysfs: PathBuf,
+    /// Use only the cgroup mounts at or below this directory.
+    #[arg(long = "path.cgroupfs", value_name = "DIR")]
+    pub cgroupfs: Option<PathBuf>,
+}
+
+impl From<PathArgs> for Paths {
+    fn from(args: PathArgs) -> Self {
+        Self { procfs: args.procfs, sysfs: args.sysfs, cgroupfs: args.cgroupfs }
+    }
+}
+
+/// `--collector.NAME` and `--no-collector.NAME`, one pair for each collector.
+#[derive(Clone, Debug, Default)]
+pub struct CollectorArgs(pub Vec<(Collector, bool)>);
+
+impl clap::Args for CollectorArgs {
+    fn augment_args(mut command: clap::Command) -> clap::Command {
+        for &collector in Collector::ALL {
+            let (on, off) = flags(collector);
+            let state = if collector.default_on() { "on" } else { "off" };
+            command = command
+                .arg(
+                    clap::Arg::new(on)
+                        .long(on)
+                        .action(ArgAction::SetTrue)
+                        .overrides_with(off)
+                        .help(format!("Collect {} [default: {state}]", collector.about())),
+                )
+                .arg(clap::Arg::new(off).long(off).action(ArgAction::SetTrue).overrides_with(on).hide(true));
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for CollectorArgs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        for &collector in Collector::ALL {
+            let (on, off) = flags(collector);
+            if matches.get_flag(on) {
+                self.0.push((collector, true));
+            }
+            if matches.get_flag(off) {
+                self.0.push((collector, false));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flags of a collector, in clap's lifetime.
+fn flags(collector: Collector) -> (&'static str, &'static str) {
+    macro_rules! pair {
+        ($name:literal) => {
+            (concat!("collector.", $name), concat!("no-collector.", $name))
+        };
+    }
+    match collector {
+        Collector::Core => pair!("core"),
+        Collector::Memory => pair!("memory"),
+        Collector::MemoryStat => pair!("memory_stat"),
+        Collector::MemoryNuma => pair!("memory_numa"),
+        Collector::Cpu => pair!("cpu"),
+        Collector::Io => pair!("io"),
+        Collector::Pressure => pair!("pressure"),
+        Collector::Pids => pair!("pids"),
+        Collector::Hugetlb => pair!("hugetlb"),
+        Collector::Rdma => pair!("rdma"),
+        Collector::Misc => pair!("misc"),
+        Collector::Cpuset => pair!("cpuset"),
+        Collector::NetCls => pair!("net_cls"),
+        Collector::Host => pair!("host"),
+    }
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    // `:9100` is how Prometheus' own programs say "every address".
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    full.parse()
+        .map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:19306, [::1]:19306 or :19306".to_owned())
+}
+
+fn telemetry_path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a path that begins with /".to_owned())
+    }
+}
+
+fn watch_method(text: &str) -> Result<WatchMethod, String> {
+    WatchMethod::ALL
+        .iter()
+        .copied()
+        .find(|method| method.name() == text)
+        .ok_or_else(|| "expected fanotify, inotify or walk".to_owned())
+}
+
+impl ServeArgs {
+    /// Serves until told to stop.
+    #[must_use]
+    pub fn run(self) -> Exit {
+        let mut collectors = Vec::new();
+        if self.disable_defaults {
+            collectors.extend(Collector::ALL.iter().map(|&collector| (collector, false)));
+        }
+        collectors.extend(self.collectors.0);
+        let options = Options {
+            config: self.config,
+            listen: self.listen,
+            web: web::Settings {
+                telemetry_path: self.telemetry_path,
+                max_requests: self.max_requests,
+                max_connections: self.max_connections,
+                enable_lifecycle: self.enable_lifecycle,
+                ..web::Settings::default()
+            },
+            paths: self.paths.into(),
+            collectors,
+            watch: self.watch,
+        };
+        // Two threads serve HTTP however many CPUs there are: rendering has threads of its own.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let outcome = match runtime {
+            Ok(runtime) => runtime.block_on(daemon::run(options)),
+            Err(error) => Err(daemon::DaemonError::System { what: "start the async runtime", error }),
+        };
+        match outcome {
+            Ok(()) => Exit::Done,
+            Err(error) => super::fail(&error),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What is wrong with a configuration, shown as a compiler shows it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+/// How much of a line is shown.
+const WIDEST: usize = 120;
+
+/// A stretch of one line. Lines and columns count from 1, columns and widths in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mark {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) width: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    mark: Option<Mark>,
+    /// The line that the mark is on.
+    line: String,
+    message: String,
+    expected: String,
+}
+
+impl Problem {
+    pub(super) fn at(mark: Mark, message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { mark: Some(mark), ..Self::whole(message, expected) }
+    }
+
+    /// A problem with the file as a whole.
+    pub(super) fn whole(message: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { mark: None, line: String::new(), message: message.into(), expected: expected.into() }
+    }
+
+    /// The line it is on, from 1; `None` when it is with the file as a whole.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.mark.map(|mark| mark.line)
+    }
+
+    /// The column where it starts, from 1, in characters.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.mark.map(|mark| mark.column)
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What was expected instead.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// Keeps the line that it is on, and keeps the mark within that line.
+    fn locate(&mut self, lines: &[&str]) {
+        let Some(mark) = &mut self.mark else { return };
+        mark.line = mark.line.clamp(1, lines.len().max(1));
+        let line = lines.get(mark.line - 1).copied().unwrap_or_default();
+        let length = line.trim_end().chars().count();
+        mark.column = mark.column.clamp(1, length + 1);
+        mark.width = mark.width.min((length + 1).saturating_sub(mark.column)).max(1);
+        // A control character would take the reader's terminal along; each takes one column here.
+        line.chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect::<String>()
+            .clone_into(&mut self.line);
+    }
+
+    fn show(&self, file: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "error: {}", printable(&self.message))?;
+        let expected = printable(&self.expected);
+        let Some(Mark { line, column, width }) = self.mark else {
+            writeln!(formatter, "  --> {file}")?;
+            return writeln!(formatter, "   = {expected}");
+        };
+        let number = line.to_string();
+        let gutter = " ".repeat(number.len());
+        // A long line is shown from a little before the mark.
+        let skip = if column + width > WIDEST { column.saturating_sub(WIDEST / 4) } else { 0 };
+        let text: String = self.line.chars().skip(skip).take(WIDEST).collect();
+        let indent = " ".repeat(column - 1 - skip.min(column - 1));
+        let carets = "^".repeat(width.min(WIDEST));
+        writeln!(formatter, "{gutter} --> {file}:{line}:{column}")?;
+        writeln!(formatter, " {gutter} |")?;
+        writeln!(formatter, " {number} | {}", text.trim_end())?;
+        writeln!(formatter, " {gutter} | {indent}{carets} {expected}")
+    }
+}
+
+/// Text from a document without its control characters.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Everything that is wrong with one file, in the order of its lines. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    file: PathBuf,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    pub(super) fn new(file: &Path, text: &str, mut list: Vec<Problem>) -> Self {
+        let lines: Vec<&str> = text.lines().collect();
+        for problem in &mut list {
+            problem.locate(&lines);
+        }
+        list.sort_by_key(|problem| problem.mark);
+        list.dedup();
+        Self { file: file.to_owned(), list }
+    }
+
+    /// Each of them.
+    #[must_use]
+    pub fn list(&self) -> &[Problem] {
+        &self.list
+    }
+
+    /// As JSON: `{"file", "ok": false, "problems": [{"line", "column", "width", "message", "expected"}]}`, where a
+    /// problem of the file as a whole has `null` as its place.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let problems: Vec<_> = self
+            .list
+            .iter()
+            .map(|problem| {
+                json!({
+                    "line": problem.line(),
+                    "column": problem.column(),
+                    "width": problem.mark.map(|mark| mark.width),
+                    "message": problem.message,
+                    "expected": problem.expected,
+                })
+            })
+            .collect();
+        json!({"file": self.file.to_string_lossy(), "ok": false, "problems": problems})
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = printable(&self.file.to_string_lossy());
+        for problem in &self.list {
+            problem.show(&file, formatter)?;
+            writeln!(formatter)?;
+        }
+        let errors = if self.list.len() == 1 { "error" } else { "errors" };
+        writeln!(formatter, "{file}: {} {errors}", self.list.len())
+    }
+}
+
+impl std::error::Error for Problems {}

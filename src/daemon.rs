@@ -1,0 +1,305 @@
+//! Build, run, drain: the sampler's thread and the server, the signals, the reload, readiness.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::config::{self, Config, Label, Problems};
+use crate::kernel::layout::Paths;
+use crate::kernel::process::own_use;
+use crate::metrics::{self, Attach, Own, ProcessStats};
+use crate::model::{Collector, Snapshot, WatchMethod};
+use crate::sample::{self, Carried, Remote, Sampler, SetupError};
+use crate::web::{self, BindError, Exposition, RequestSeen, Source};
+
+/// How the daemon was started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file; without one, the defaults.
+    pub config: Option<PathBuf>,
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// How the server behaves.
+    pub web: web::Settings,
+    /// Where the kernel's file systems are.
+    pub paths: Paths,
+    /// Collectors switched on and off by flags; they have the last word.
+    pub collectors: Vec<(Collector, bool)>,
+    /// The only way of watching to use; `None` takes the best.
+    pub watch: Option<WatchMethod>,
+}
+
+/// Why the daemon could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration is wrong.
+    #[error("{0}")]
+    Config(Problems),
+    /// A listen address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// No cgroups.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The system refused something that every program gets.
+    #[error("cannot {what}: {error}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
+    move |error| DaemonError::System { what, error }
+}
+
+/// Runs until SIGTERM or SIGINT, then lets running requests finish.
+///
+/// # Errors
+/// What keeps it from starting: the configuration, the cgroups, the address.
+pub async fn run(options: Options) -> Result<(), DaemonError> {
+    let config = config::load(options.config.as_deref()).map_err(DaemonError::Config)?;
+    // SIGTERM counts from here on, so that nobody is ended half started.
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(system("handle SIGHUP"))?;
+
+    let carried = sample::carried();
+    let sampler = Sampler::new(settings(&config, &options), carried.clone())?;
+    let remote = Remote::new()
+        .map_err(|errno| DaemonError::System { what: "make an eventfd", error: errno.into() })?;
+    let listeners = web::bind(&options.listen).await?;
+    for listener in &listeners {
+        if let Ok(address) = listener.local_addr() {
+            announce(address, &options.web.telemetry_path);
+        }
+    }
+    tracing::info!(
+        layout = sampler.layout().kind.name(),
+        hierarchies = sampler.layout().hierarchies.len(),
+        interval = ?config.collect.interval,
+        "sampling; nothing is enforced"
+    );
+
+    let shared = Arc::new(Shared {
+        newest: ArcSwapOption::empty(),
+        own: Own::new(),
+        rendering: ArcSwap::from_pointee(Rendering::new(&config)),
+        carried,
+        in_flight: Mutex::default(),
+        remote: remote.clone(),
+        options,
+    });
+    let publisher = Arc::clone(&shared);
+    let ended = Arc::new(Notify::new());
+    let thread_ended = Arc::clone(&ended);
+    let thread = std::thread::Builder::new()
+        .name("sampler".to_owned())
+        .spawn(move || {
+            // Also when the thread panics: a daemon that no longer samples must not go on serving.
+            let _notify = NotifyOnDrop(thread_ended);
+            sample::run(sampler, &remote, |snapshot| publisher.publish(snapshot));
+        })
+        .map_err(system("start the sampler's thread"))?;
+
+    let reloader = Arc::clone(&shared);
+    let reload_on_hangup = async move {
+        while hangup.recv().await.is_some() {
+            // The outcome is logged and counted where it is found.
+            let _ = reloader.reload().await;
+        }
+    };
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            () = ended.notified() => tracing::error!("the sampler's thread has ended: stopping"),
+        }
+    };
+    let source: Arc<dyn Source> = Arc::clone(&shared) as Arc<dyn Source>;
+    let web_settings = Arc::new(shared.options.web.clone());
+    tokio::select! {
+        () = web::run(listeners, web_settings, source, stop) => {}
+        () = reload_on_hangup => {}
+    }
+    shared.remote.stop();
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    match joined {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(DaemonError::System {
+            what: "go on sampling",
+            error: io::Error::other("the sampler's thread panicked; please report the message above"),
+        }),
+    }
+}
+
+struct NotifyOnDrop(Arc<Notify>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Tells where to look, on the standard output: the first thing a new user wants to know.
+#[expect(clippy::print_stdout, reason = "the address is the command's output")]
+fn announce(address: SocketAddr, telemetry_path: &str) {
+    println!("stockade listens on http://{address}/ (metrics: http://{address}{telemetry_path})");
+    // A closed standard output is no reason to stop.
+    let _ = io::stdout().flush();
+}
+
+fn settings(config: &Config, options: &Options) -> sample::Settings {
+    let mut collectors = config.collect.collectors;
+    for &(collector, on) in &options.collectors {
+        collectors.set(collector, on);
+    }
+    sample::Settings {
+        paths: options.paths.clone(),
+        interval: config.collect.interval,
+        intervals: config.collect.intervals,
+        collectors,
+        filter: config.collect.filter.clone(),
+        linger: config.collect.linger,
+        watch: options.watch,
+        ..sample::Settings::default()
+    }
+}
+
+/// What the configuration says of the rendering.
+#[derive(Clone, Copy, Debug)]
+struct Rendering {
+    max_series: usize,
+    attach: Attach,
+    averages: bool,
+}
+
+impl Rendering {
+    fn new(config: &Config) -> Self {
+        let has = |label| config.labels.contains(&label);
+        Self {
+            max_series: config.collect.max_series,
+            attach: Attach { slice: has(Label::Slice), unit: has(Label::Unit), user: has(Label::User) },
+            averages: config.collect.averages,
+        }
+    }
+}
+
+/// How many snapshots' dead are remembered until their scrape has reached the client.
+const REMEMBERED: usize = 16;
+
+/// What the threads share.
+struct Shared {
+    newest: ArcSwapOption<Snapshot>,
+    own: Own,
+    rendering: ArcSwap<Rendering>,
+    carried: Carried,
+    /// The dead that the newest expositions hold, by the snapshot's sequence number.
+    in_flight: Mutex<InFlight>,
+    remote: Remote,
+    options: Options,
+}
+
+#[derive(Debug, Default)]
+struct InFlight {
+    order: VecDeque<u64>,
+    ranks: HashMap<u64, Vec<u64>>,
+}
+
+impl Shared {
+    fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.own.sampled(snapshot.report.took);
+        let used = own_use();
+        self.own.set_process(ProcessStats {
+            cpu: used.cpu,
+            resident_bytes: used.resident_bytes,
+            virtual_bytes: used.virtual_bytes,
+            open_descriptors: used.open_descriptors,
+            max_descriptors: used.max_descriptors,
+            threads: used.threads,
+            started: used.started.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds)),
+        });
+        self.newest.store(Some(snapshot));
+    }
+
+    fn load(&self) -> Result<(), Problems> {
+        let config = config::load(self.options.config.as_deref())?;
+        self.rendering.store(Arc::new(Rendering::new(&config)));
+        self.remote.apply(settings(&config, &self.options));
+        Ok(())
+    }
+}
+
+impl Source for Shared {
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.newest.load_full()
+    }
+
+    fn render(&self, snapshot: &Snapshot, request: Exposition, out: &mut dyn Write) -> io::Result<()> {
+        let began = std::time::Instant::now();
+        let rendering = self.rendering.load();
+        let options = metrics::Options {
+            format: request.format,
+            collectors: request.collectors,
+            max_series: rendering.max_series,
+            attach: rendering.attach,
+            pressure_averages: rendering.averages,
+            age: SystemTime::now().duration_since(snapshot.wall).unwrap_or_default(),
+        };
+        let mut text = Vec::new();
+        let counts = metrics::render(snapshot, &options, &self.own, &mut text);
+        self.own.rendered(began.elapsed());
+        if !counts.carried.is_empty() {
+            let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            if in_flight.ranks.insert(snapshot.sequence, counts.carried).is_none() {
+                in_flight.order.push_back(snapshot.sequence);
+            }
+            while in_flight.order.len() > REMEMBERED {
+                let oldest = in_flight.order.pop_front();
+                oldest.and_then(|oldest| in_flight.ranks.remove(&oldest));
+            }
+        }
+        out.write_all(&text)
+    }
+
+    fn carried(&self, sequence: u64) {
+        let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ranks) = in_flight.ranks.get(&sequence) {
+            self.carried.add(ranks);
+        }
+    }
+
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+        Box::pin(async {
+            let loaded = tokio::task::block_in_place(|| self.load());
+            self.own.reloaded(loaded.is_ok(), SystemTime::now());
+            match loaded {
+                Ok(()) => {
+                    tracing::info!("the configuration was read again and is in force");
+                    Ok(())
+                }
+                Err(problems) => {
+                    tracing::error!(
+                        "the old configuration stays in force, the new one is wrong:\n{problems}"
+                    );
+                    Err(problems.to_string())
+                }
+            }
+        })
+    }
+
+    fn observe(&self, request: RequestSeen) {
+        self.own.answered(request.route.name(), request.code);
+    }
+}

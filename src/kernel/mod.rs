@@ -1,0 +1,25 @@
+//! The only code that knows the kernel's file names and units.
+//!
+//! - [`layout`]: which hierarchies are mounted where, and which of them serves which controller.
+//! - [`dir`]: held directories and descriptors, the descriptor budget, the one reused buffer.
+//! - [`parse`]: PURE, text to numbers.
+//! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
+//! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
+//! - [`devices`]: block device numbers to names.
+//! - [`host`]: the host's own pressure, memory and CPUs.
+//! - [`process`]: one process: its cgroups, its cost.
+//! - [`watch`]: births, deaths, control writes with their writer, notices.
+
+pub mod catalog;
+pub mod devices;
+pub mod dir;
+pub mod host;
+pub mod layout;
+pub mod parse;
+pub mod process;
+pub mod shapes;
+pub mod v1;
+pub mod v2;
+pub mod watch;
+
+pub use v2::hugetlb as hugepages;

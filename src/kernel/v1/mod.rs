@@ -1,0 +1,46 @@
+//! The files of the v1 hierarchies, one module a controller.
+
+mod blkio;
+mod cpu;
+mod cpuacct;
+mod cpuset;
+mod freezer;
+mod memory;
+mod net_cls;
+
+use super::catalog::{FileSpec, Read, When, served};
+use super::layout::Hierarchy;
+use super::v2::{self, hugetlb};
+use crate::model::{Collector, Version};
+
+/// Every v1 directory lists its processes; they are read once, in the first hierarchy that has the cgroup.
+const MEMBERS: &[FileSpec] = &[member("cgroup.procs", v2::PROCESSES), member("tasks", v2::THREADS)];
+
+const fn member(name: &'static str, read: Read) -> FileSpec {
+    FileSpec::new(name, Collector::Core, read).paged().when(When::FirstHierarchy)
+}
+
+/// The files of the controllers that this hierarchy serves.
+#[must_use]
+pub(super) fn files(hierarchy: &Hierarchy, huge_pages: &[&str]) -> Vec<FileSpec> {
+    let mut files = served(
+        hierarchy,
+        &[
+            ("", MEMBERS),
+            ("memory", memory::FILES),
+            ("cpu", cpu::FILES),
+            ("cpuacct", cpuacct::FILES),
+            ("blkio", blkio::FILES),
+            ("pids", v2::PIDS),
+            ("cpuset", cpuset::FILES),
+            ("freezer", freezer::FILES),
+            ("rdma", v2::RDMA),
+            ("misc", v2::MISC),
+            ("net_cls", net_cls::FILES),
+        ],
+    );
+    if hierarchy.serves("hugetlb") {
+        files.extend(hugetlb::files(Version::V1, huge_pages));
+    }
+    files
+}

@@ -1,0 +1,8 @@
+//! v1 `net_cls.classid`.
+
+use crate::kernel::catalog::{FileSpec, Read};
+use crate::kernel::parse::limit;
+use crate::model::{Collector, Control};
+
+pub(super) const FILES: &[FileSpec] =
+    &[FileSpec::new("net_cls.classid", Collector::NetCls, Read::Limit(Control::NetClassid, limit))];

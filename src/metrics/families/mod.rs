@@ -1,0 +1,35 @@
+//! The tables of metric families, one file a topic.
+
+mod core;
+mod cpu;
+mod cpuset;
+mod host;
+mod hugetlb;
+mod io;
+mod memory;
+mod own;
+mod pids;
+mod pressure;
+mod rdma_misc;
+
+use super::family::Family;
+
+/// Every table, in the order of the exposition.
+const TABLES: &[&[Family]] = &[
+    core::FAMILIES,
+    memory::FAMILIES,
+    cpu::FAMILIES,
+    io::FAMILIES,
+    pressure::FAMILIES,
+    pids::FAMILIES,
+    hugetlb::FAMILIES,
+    rdma_misc::FAMILIES,
+    cpuset::FAMILIES,
+    host::FAMILIES,
+    own::FAMILIES,
+];
+
+/// Every family of the tables.
+pub(crate) fn all() -> impl Iterator<Item = &'static Family> {
+    TABLES.iter().copied().flatten()
+}

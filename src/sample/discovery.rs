@@ -1,0 +1,164 @@
+//! Which cgroups come and go.
+//!
+//! Nothing here believes a message: whatever is said to have come or gone is looked at, so that messages may be late,
+//! doubled or lost. A directory's link count tells whether children came or went without listing it.
+
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+
+use super::reader::Presence;
+use super::sampler::{Sampler, now};
+use super::tree::{NodeId, child_path, newborn};
+use crate::identify::identify;
+use crate::kernel::dir::{Directory, child_directories, directory_state, open_directory};
+use crate::model::parent_path;
+
+impl Sampler {
+    /// Compares the whole tree with the kernel's: finds what came, buries what went.
+    pub(super) fn reconcile(&mut self) {
+        for hierarchy in 0..self.reader.roots.len() {
+            self.discover(hierarchy, b"/");
+            self.tree.sort();
+            // The last in the order are looked at first: children before their parents.
+            let nodes = self.tree.order().to_vec();
+            self.explore(hierarchy, nodes);
+        }
+    }
+
+    /// Compares these cgroups, and what is found below them, with the kernel's directories; the last is looked at first.
+    pub(super) fn explore(&mut self, hierarchy: usize, mut nodes: Vec<NodeId>) {
+        while let Some(id) = nodes.pop() {
+            let Some(node) = self.tree.get(id) else { continue };
+            let Some(directory) = &node.directories[hierarchy] else { continue };
+            let (path, known) = (Arc::clone(&node.cgroup.identity), node.children[hierarchy]);
+            let path = &*path.path;
+            match directory_state(self.reader.roots[hierarchy].as_fd(), path) {
+                Ok((inode, _)) if inode != directory.id => {
+                    self.lose_directory(id, hierarchy);
+                    nodes.extend(self.discover(hierarchy, path));
+                }
+                Ok((_, children)) => {
+                    let deepest = depth(path) >= self.settings.filter.max_depth();
+                    if !deepest && children != Some(known) {
+                        self.list(hierarchy, path, &mut nodes);
+                    }
+                }
+                Err(Errno::ENOENT | Errno::ENODEV | Errno::ENOTDIR) => self.lose_directory(id, hierarchy),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn list(&mut self, hierarchy: usize, path: &[u8], found: &mut Vec<NodeId>) {
+        let Ok(names) = child_directories(self.reader.roots[hierarchy].as_fd(), path) else { return };
+        for name in names {
+            let child = child_path(path, &name);
+            let known = self.tree.at(&child).is_some_and(|id| {
+                self.tree.get(id).is_some_and(|node| node.directories[hierarchy].is_some())
+            });
+            if !known {
+                found.extend(self.discover(hierarchy, &child));
+            }
+        }
+    }
+
+    /// The cgroup at this path in this hierarchy: known, new, or new under an old path.
+    pub(super) fn discover(&mut self, hierarchy: usize, path: &[u8]) -> Option<NodeId> {
+        let (_, inode) = open_directory(self.reader.roots[hierarchy].as_fd(), path).ok()?;
+        if let Some(id) = self.tree.at(path) {
+            let node = self.tree.get(id)?;
+            let known = node.directories[hierarchy].as_ref().map(|directory| directory.id);
+            if known == Some(inode) {
+                return Some(id);
+            }
+            if node.id_hierarchy != hierarchy {
+                self.enter(id, hierarchy, inode);
+                return Some(id);
+            }
+            // Another directory where its identity was: this is another cgroup.
+            self.bury(id);
+        }
+        if let Some(parent) = parent_path(path)
+            && self.tree.at(parent).is_none()
+        {
+            self.discover(hierarchy, parent)?;
+        }
+        self.birth(hierarchy, inode, path)
+    }
+
+    fn birth(&mut self, hierarchy: usize, inode: u64, path: &[u8]) -> Option<NodeId> {
+        let roots = &self.reader.roots;
+        let found: Vec<(usize, u64)> = (0..roots.len())
+            .filter_map(|other| {
+                if other == hierarchy {
+                    return Some((hierarchy, inode));
+                }
+                directory_state(roots[other].as_fd(), path).ok().map(|(inode, _)| (other, inode))
+            })
+            .collect();
+        // The first hierarchy that has it gives the kernel id.
+        let &(id_hierarchy, kernel_id) = found.first()?;
+        let hidden = !self.settings.filter.admits(path);
+        let cgroup = newborn(identify(path, kernel_id), hidden, self.next_rank, now());
+        self.next_rank += 1;
+        let id = self.tree.insert(cgroup, id_hierarchy, self.reader.roots.len());
+        for (hierarchy, inode) in found {
+            self.attach(id, hierarchy, inode);
+        }
+        self.report.births += 1;
+        let node = self.tree.get_mut(id)?;
+        self.reader.controls(node, None);
+        self.reader.numbers(node, &self.everything.files);
+        Some(id)
+    }
+
+    /// A known cgroup has a directory in one hierarchy more.
+    fn enter(&mut self, id: NodeId, hierarchy: usize, inode: u64) {
+        self.attach(id, hierarchy, inode);
+        if let Some(node) = self.tree.get_mut(id) {
+            self.reader.controls(node, None);
+        }
+    }
+
+    fn attach(&mut self, id: NodeId, hierarchy: usize, inode: u64) {
+        let files = self.reader.catalog[hierarchy].len();
+        self.tree.set_directory(id, hierarchy, Directory::new(inode, files), &mut self.reader.budget);
+    }
+
+    /// A cgroup has no directory in this hierarchy any more. What was last read there stands for one more publication;
+    /// without any directory left, the cgroup is dead.
+    pub(super) fn lose_directory(&mut self, id: NodeId, hierarchy: usize) {
+        self.tree.clear_directory(id, hierarchy, &mut self.reader.budget);
+        let left = self.tree.get(id).is_some_and(|node| node.first_hierarchy().is_some());
+        if !left {
+            self.bury(id);
+        }
+    }
+
+    /// Loses the directory if it is really gone.
+    pub(super) fn verify(&mut self, id: NodeId, hierarchy: usize) {
+        let Some(node) = self.tree.get(id) else { return };
+        let Some(directory) = &node.directories[hierarchy] else { return };
+        if self.reader.presence(hierarchy, node.path(), directory.id) == Presence::Gone {
+            self.lose_directory(id, hierarchy);
+        }
+    }
+
+    fn bury(&mut self, id: NodeId) {
+        let Some(node) = self.tree.remove(id, &mut self.reader.budget) else { return };
+        self.report.deaths += 1;
+        if !node.cgroup.hidden {
+            let mut cgroup = node.cgroup;
+            cgroup.ended = Some(now());
+            cgroup.parent = None;
+            self.linger.add(cgroup, self.settings.max_dead);
+        }
+    }
+}
+
+/// How many directories deep a path is.
+pub(super) fn depth(path: &[u8]) -> usize {
+    if path == b"/" { 0 } else { path.iter().filter(|&&byte| byte == b'/').count() }
+}

@@ -1,0 +1,103 @@
+//! The last numbers of the dead, until a scrape has carried them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::model::Cgroup;
+
+/// Where the server says which dead cgroups a scrape has carried, by [`Cgroup::rank`].
+#[derive(Clone, Debug, Default)]
+pub struct Carried(Arc<Mutex<Vec<u64>>>);
+
+/// A place for the server to tell the sampler.
+#[must_use]
+pub fn carried() -> Carried {
+    Carried::default()
+}
+
+impl Carried {
+    /// A scrape has carried the last numbers of these.
+    pub fn add(&self, ranks: &[u64]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ranks);
+    }
+
+    fn take(&self) -> Vec<u64> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The dead that wait, oldest first.
+#[derive(Debug)]
+pub struct Linger {
+    waiting: VecDeque<Arc<Cgroup>>,
+    carried: Carried,
+    /// How many were dropped before any scrape carried them.
+    pub unscraped: u64,
+}
+
+impl Linger {
+    /// Nobody waits yet.
+    #[must_use]
+    pub fn new(carried: Carried) -> Self {
+        Self { waiting: VecDeque::new(), carried, unscraped: 0 }
+    }
+
+    /// Takes in one that has ended. At most `max` wait.
+    pub fn add(&mut self, cgroup: Cgroup, max: usize) {
+        self.waiting.push_back(Arc::new(cgroup));
+        while self.waiting.len() > max {
+            self.waiting.pop_front();
+            self.unscraped += 1;
+        }
+    }
+
+    /// Lets go of those that a scrape has carried, and of those that have waited too long.
+    pub fn settle(&mut self, now: Duration, linger: Duration) {
+        let carried = self.carried.take();
+        if !carried.is_empty() {
+            self.waiting.retain(|cgroup| !carried.contains(&cgroup.rank));
+        }
+        while let Some(oldest) = self.waiting.front() {
+            if now.saturating_sub(oldest.ended.unwrap_or(now)) < linger {
+                break;
+            }
+            self.waiting.pop_front();
+            self.unscraped += 1;
+        }
+    }
+
+    /// Those that wait, oldest first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Cgroup>> {
+        self.waiting.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Identity, Owner};
+    use crate::sample::tree::newborn;
+
+    fn dead(rank: u64, ended: u64) -> Cgroup {
+        let identity =
+            Identity { path: (*b"/a").into(), display: "/a".into(), id: rank, owner: Owner::default() };
+        let mut cgroup = newborn(identity, false, rank, Duration::ZERO);
+        cgroup.ended = Some(Duration::from_secs(ended));
+        cgroup
+    }
+
+    #[test]
+    fn the_dead_wait_until_they_are_carried_or_too_old_or_too_many() {
+        let carried = carried();
+        let mut linger = Linger::new(carried.clone());
+        (1..=4).for_each(|rank| linger.add(dead(rank, rank), 3));
+        let ranks = |linger: &Linger| linger.waiting().map(|cgroup| cgroup.rank).collect::<Vec<_>>();
+        assert_eq!((ranks(&linger), linger.unscraped), (vec![2, 3, 4], 1), "over the bound");
+        carried.add(&[3]);
+        linger.settle(Duration::from_secs(5), Duration::from_secs(300));
+        assert_eq!((ranks(&linger), linger.unscraped), (vec![2, 4], 1), "carried ones are no loss");
+        linger.settle(Duration::from_secs(302), Duration::from_secs(300));
+        assert_eq!((ranks(&linger), linger.unscraped), (vec![4], 2), "waited too long");
+    }
+}

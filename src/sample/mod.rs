@@ -1,0 +1,77 @@
+//! The walk: kernel to [`Snapshot`](crate::model::Snapshot), faults kept beside the results.
+//!
+//! - [`clock`]: the thread: passes, notices, orders.
+//! - [`tree`]: which cgroups there are, by path and by directory.
+//! - [`reader`]: the files of one cgroup, through held descriptors.
+//! - [`discovery`]: which cgroups come and go.
+//! - [`derive`]: PURE, what follows from other numbers: working set, effective limits, headroom.
+//! - [`faults`]: what went wrong, counted by file and kind.
+//! - [`linger`]: the last numbers of the dead, until a scrape has carried them.
+//! - [`sampler`]: a pass over all of it, births and deaths, publication.
+//! - [`schedule`]: which files are due.
+//!
+//! One cgroup lives at one path in several hierarchies. It is found in each of them, and is one [`tree::Node`].
+
+mod clock;
+mod derive;
+mod discovery;
+mod faults;
+mod linger;
+mod reader;
+mod sampler;
+mod schedule;
+mod tree;
+
+use std::time::Duration;
+
+pub use clock::{Remote, run};
+pub use linger::{Carried, carried};
+pub use sampler::{Sampler, SetupError};
+
+use crate::kernel::layout::Paths;
+use crate::model::{Collector, CollectorSet, PathFilter, WatchMethod};
+
+/// What to sample, and how often.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the kernel's file systems are.
+    pub paths: Paths,
+    /// The sampling clock.
+    pub interval: Duration,
+    /// Collectors with a slower clock of their own.
+    pub intervals: [Option<Duration>; Collector::COUNT],
+    /// Which collectors run.
+    pub collectors: CollectorSet,
+    /// Which cgroups are shown.
+    pub filter: PathFilter,
+    /// How long the last numbers of a dead cgroup wait for a scrape.
+    pub linger: Duration,
+    /// How many dead cgroups may wait; the oldest go first.
+    pub max_dead: usize,
+    /// The only way of watching to use; `None` takes the best that the kernel allows.
+    pub watch: Option<WatchMethod>,
+    /// How many descriptors may be held; `None` takes what the limit on open files allows.
+    pub descriptors: Option<usize>,
+}
+
+impl Settings {
+    /// How often what has no clock of its own and no notice is read: control files where writes cannot be seen,
+    /// device names, peaks.
+    pub const SLOW: Duration = Duration::from_secs(30);
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            paths: Paths::default(),
+            interval: Duration::from_secs(5),
+            intervals: [None; Collector::COUNT],
+            collectors: CollectorSet::default(),
+            filter: PathFilter::default(),
+            linger: Duration::from_secs(300),
+            max_dead: 10_000,
+            watch: None,
+            descriptors: None,
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! A pass over every cgroup, births and deaths, publication.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+
+use super::Settings;
+use super::derive::{Ceiling, Sources, derive};
+use super::linger::{Carried, Linger};
+use super::reader::Reader;
+use super::schedule::{Due, Schedule};
+use super::tree::{Node, NodeId, Tree};
+use crate::kernel::catalog::catalog;
+use crate::kernel::devices::Devices;
+use crate::kernel::dir::{Budget, Directory, open_root};
+use crate::kernel::host::HostFiles;
+use crate::kernel::hugepages;
+use crate::kernel::layout::{Layout, LayoutError};
+use crate::kernel::shapes::Shapes;
+use crate::model::{
+    Collector, CollectorReport, Host, Identity, Readings, Report, Snapshot, Version, WatchMethod,
+};
+
+/// Why sampling could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// No layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A hierarchy's root cannot be opened.
+    #[error("cannot open the cgroup hierarchy at {path}: {errno}; it must be readable by this user")]
+    Root {
+        /// Where it is mounted.
+        path: PathBuf,
+        /// What the kernel said.
+        errno: Errno,
+    },
+}
+
+/// The walk over every cgroup of the host. Lives on one thread, and blocks there.
+pub struct Sampler {
+    pub(super) settings: Settings,
+    pub(super) layout: Layout,
+    host_files: HostFiles,
+    pub(super) reader: Reader,
+    pub(super) tree: Tree,
+    schedule: Schedule,
+    pub(super) everything: Due,
+    pub(super) linger: Linger,
+    pub(super) report: Report,
+    host: Host,
+    ceilings: Vec<Ceiling>,
+    published: Vec<Arc<Snapshot>>,
+    pub(super) sequence: u64,
+    pub(super) next_rank: u64,
+    pub(super) writes_are_seen: bool,
+}
+
+impl Sampler {
+    /// Finds the layout and opens the hierarchies. Nothing is walked yet: whoever watches begins to do so first.
+    ///
+    /// # Errors
+    /// When there is no cgroup hierarchy, or one cannot be opened.
+    pub fn new(settings: Settings, carried: Carried) -> Result<Self, SetupError> {
+        let layout = Layout::detect(&settings.paths)?;
+        let roots = layout
+            .hierarchies
+            .iter()
+            .map(|hierarchy| {
+                open_root(&hierarchy.mount)
+                    .map_err(|errno| SetupError::Root { path: hierarchy.mount.clone(), errno })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let huge_pages = hugepages::sizes(&settings.paths.sysfs);
+        let catalog = catalog(&layout, settings.collectors, &huge_pages);
+        let everything = Due::everything(&catalog);
+        let unified = layout.hierarchies.iter().position(|hierarchy| hierarchy.version == Version::V2);
+        let shapes = Shapes::new(Devices::new(&settings.paths.sysfs), hugepages::schema(&huge_pages));
+        let budget = settings.descriptors.map_or_else(Budget::from_limits, Budget::new);
+        let mut report = Report::new(layout.kind, WatchMethod::Walk, settings.collectors);
+        report.descriptors_budget = budget.limit() as u64;
+        Ok(Self {
+            host_files: HostFiles::new(&settings.paths.procfs, &settings.paths.sysfs),
+            reader: Reader::new(catalog, roots, unified, shapes, budget),
+            tree: Tree::default(),
+            schedule: Schedule::new(now()),
+            everything,
+            linger: Linger::new(carried),
+            report,
+            host: Host::default(),
+            ceilings: Vec::new(),
+            published: Vec::new(),
+            sequence: 0,
+            next_rank: 0,
+            writes_are_seen: false,
+            layout,
+            settings,
+        })
+    }
+
+    /// The host's layout.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The sampling clock.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.settings.interval
+    }
+
+    /// The descriptors whose being readable means that [`Sampler::attend`] has something to do.
+    pub(super) fn watched(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
+        std::iter::empty()
+    }
+
+    /// Takes in what was noticed since the last call.
+    pub(super) fn attend(&mut self) {}
+
+    /// Puts other settings in force. The paths stay those it was made with.
+    pub fn apply(&mut self, settings: Settings) {
+        let old = std::mem::replace(&mut self.settings, settings);
+        self.settings.paths = old.paths;
+        if self.settings.collectors != old.collectors || self.settings.filter != old.filter {
+            let huge_pages = hugepages::sizes(&self.settings.paths.sysfs);
+            self.reader.catalog = catalog(&self.layout, self.settings.collectors, &huge_pages);
+            self.everything = Due::everything(&self.reader.catalog);
+            self.report.enabled = self.settings.collectors;
+            self.begin_anew();
+            self.reconcile();
+        }
+    }
+
+    /// Looks at every cgroup anew under changed settings: with its identity and its age, without its numbers.
+    fn begin_anew(&mut self) {
+        let nodes: Vec<NodeId> = self.tree.ids().collect();
+        for id in nodes {
+            let Some(node) = self.tree.get_mut(id) else { continue };
+            if node.cgroup.identity.depth() > self.settings.filter.max_depth() {
+                self.tree.remove(id, &mut self.reader.budget);
+                continue;
+            }
+            node.cgroup.hidden = !self.settings.filter.admits(node.path());
+            node.cgroup.readings = Readings::default();
+            node.cgroup.controls = Arc::default();
+            for (directory, files) in node.directories.iter_mut().zip(&self.reader.catalog) {
+                if let Some(directory) = directory {
+                    directory.close(&mut self.reader.budget);
+                    *directory = Directory::new(directory.id, files.len());
+                }
+            }
+            self.reader.controls(node, None);
+            self.reader.numbers(node, &self.everything.files);
+        }
+    }
+
+    /// Reads everything that is due and gives the host as it is now.
+    pub fn pass(&mut self) -> Arc<Snapshot> {
+        let (at, wall) = (now(), SystemTime::now());
+        self.reader.collectors = [CollectorReport::default(); _];
+        if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
+            self.reconcile();
+        }
+        self.schedule.strike(at, &self.reader.catalog, &self.settings);
+        self.read_all();
+        self.linger.settle(at, self.settings.linger);
+        self.sequence += 1;
+        self.report.took = now().saturating_sub(at);
+        self.publish(at, wall)
+    }
+
+    fn read_all(&mut self) {
+        let at = now();
+        let Self { schedule, reader, host, host_files, .. } = self;
+        let due = schedule.due();
+        if due.host && self.settings.collectors.has(Collector::Host) {
+            let began = now();
+            let account = &mut reader.collectors[Collector::Host as usize];
+            let faults = &mut reader.faults;
+            host_files.read(host, |source, kind| {
+                faults.count(source, kind, b"/", &"a host file");
+                account.faults += 1;
+            });
+            account.took += now().saturating_sub(began);
+        }
+        if due.slow {
+            reader.shapes.refresh_devices();
+        }
+        let slow_controls = due.slow && !self.writes_are_seen;
+        let memory_v1 =
+            self.layout.serving("memory").is_some_and(|hierarchy| hierarchy.version == Version::V1);
+
+        self.tree.sort();
+        self.ceilings.clear();
+        let mut gone: Vec<(NodeId, u32)> = Vec::new();
+        for place in 0..self.tree.len() {
+            let id = self.tree.order()[place];
+            let Some(node) = self.tree.get_mut(id) else { continue };
+            if node.lost != 0 {
+                // The numbers of a hierarchy that the cgroup left stood for one last publication.
+                let lost = node.lost;
+                for hierarchy in (0..node.directories.len()).filter(|&hierarchy| lost & (1 << hierarchy) != 0)
+                {
+                    reader.forget(node, hierarchy);
+                }
+                node.lost = 0;
+                adopt_new_id(node);
+            }
+            if due.slow {
+                reader.look_again(node);
+            }
+            if slow_controls {
+                reader.controls(node, None);
+            }
+            let went = reader.numbers(node, &due.files);
+            if went == 0 {
+                node.cgroup.sampled = at;
+            } else {
+                gone.push((id, went));
+            }
+            let above = node.cgroup.parent.and_then(|parent| self.ceilings.get(parent as usize)).copied();
+            let unified = reader.unified.is_some_and(|unified| node.directories[unified].is_some());
+            let sources = Sources { memory_v1, unified };
+            self.ceilings.push(derive(&mut node.cgroup, above.unwrap_or_default(), sources));
+        }
+        // Children before their parents.
+        for (id, hierarchies) in gone.into_iter().rev() {
+            for hierarchy in (0..32).filter(|hierarchy| hierarchies & (1 << hierarchy) != 0) {
+                self.lose_directory(id, hierarchy);
+            }
+        }
+    }
+
+    fn publish(&mut self, at: Duration, wall: SystemTime) -> Arc<Snapshot> {
+        let report = &mut self.report;
+        report.collectors = self.reader.collectors;
+        report.faults.clear();
+        report.faults.extend_from_slice(self.reader.faults.rows());
+        report.deaths_unscraped = self.linger.unscraped;
+        report.descriptors_held = self.reader.budget.held() as u64;
+
+        let mut snapshot = self.unused_snapshot();
+        // It was chosen, or made, because nobody else holds it.
+        if let Some(target) = Arc::get_mut(&mut snapshot) {
+            (target.sequence, target.at, target.wall) = (self.sequence, at, wall);
+            target.cgroups.truncate(self.tree.len());
+            for (place, &id) in self.tree.order().iter().enumerate() {
+                let Some(node) = self.tree.get(id) else { continue };
+                match target.cgroups.get_mut(place) {
+                    Some(old) => old.clone_from(&node.cgroup),
+                    None => target.cgroups.push(node.cgroup.clone()),
+                }
+            }
+            target.dead.clear();
+            target.dead.extend(self.linger.waiting().map(Arc::clone));
+            target.host.clone_from(&self.host);
+            target.report.copy_from(&self.report);
+        }
+        self.published.push(Arc::clone(&snapshot));
+        snapshot
+    }
+
+    /// A snapshot that nobody reads any more, so that its memory is used again; else a new one.
+    fn unused_snapshot(&mut self) -> Arc<Snapshot> {
+        match self.published.iter_mut().position(|snapshot| Arc::get_mut(snapshot).is_some()) {
+            Some(at) => self.published.swap_remove(at),
+            None => Arc::new(Snapshot {
+                sequence: 0,
+                at: Duration::ZERO,
+                wall: SystemTime::UNIX_EPOCH,
+                cgroups: Vec::new(),
+                dead: Vec::new(),
+                host: Host::default(),
+                report: Report::new(self.layout.kind, self.report.watch, self.settings.collectors),
+            }),
+        }
+    }
+}
+
+/// A cgroup whose identifying directory went, but that lives on in another hierarchy, is identified by that one.
+fn adopt_new_id(node: &mut Node) {
+    if node.directories[node.id_hierarchy].is_some() {
+        return;
+    }
+    let next =
+        node.directories.iter().enumerate().find_map(|(h, directory)| Some((h, directory.as_ref()?.id)));
+    if let Some((hierarchy, id)) = next {
+        node.id_hierarchy = hierarchy;
+        node.cgroup.identity = Arc::new(Identity { id, ..(*node.cgroup.identity).clone() });
+    }
+}
+
+/// The monotonic clock, on which all of a snapshot's times stand.
+pub(super) fn now() -> Duration {
+    // Linux has this clock, and its address is ours: the call cannot fail.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}

@@ -1,0 +1,113 @@
+//! Which files are due in a pass.
+
+use std::time::Duration;
+
+use super::Settings;
+use crate::kernel::catalog::{Cadence, FileSpec};
+use crate::model::Collector;
+
+/// The files to read, by hierarchy, as places in the catalogue.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// Files of numbers.
+    pub files: Vec<Vec<usize>>,
+    /// The slow clock struck: what has no clock of its own is read, what was absent is looked for again.
+    pub slow: bool,
+    /// The host's own files.
+    pub host: bool,
+}
+
+impl Due {
+    /// Every file of numbers, for a cgroup that is new or about to end.
+    #[must_use]
+    pub fn everything(catalog: &[Vec<FileSpec>]) -> Self {
+        let numbers = |files: &Vec<FileSpec>| {
+            (0..files.len()).filter(|&file| !files[file].read.fills_controls()).collect()
+        };
+        Self { files: catalog.iter().map(numbers).collect(), slow: true, host: true }
+    }
+}
+
+/// The clocks of the collectors.
+#[derive(Debug)]
+pub struct Schedule {
+    next: [Duration; Collector::COUNT],
+    next_slow: Duration,
+    due: Due,
+}
+
+impl Schedule {
+    /// Everything is due in the first pass, but for what its birth has just read.
+    #[must_use]
+    pub fn new(now: Duration) -> Self {
+        Self {
+            next: [Duration::ZERO; Collector::COUNT],
+            next_slow: now + Settings::SLOW,
+            due: Due::default(),
+        }
+    }
+
+    /// Makes due what is due now, by the collectors' own intervals. A collector without one is always due.
+    pub fn strike(&mut self, now: Duration, catalog: &[Vec<FileSpec>], settings: &Settings) {
+        let mut collectors = [true; Collector::COUNT];
+        for &collector in Collector::ALL {
+            if let Some(interval) = settings.intervals[collector as usize] {
+                let next = &mut self.next[collector as usize];
+                collectors[collector as usize] = now >= *next;
+                if now >= *next {
+                    *next = now + interval;
+                }
+            }
+        }
+        let slow = now >= self.next_slow;
+        if slow {
+            self.next_slow = now + Settings::SLOW;
+        }
+        let due = &mut self.due;
+        (due.slow, due.host) = (slow, collectors[Collector::Host as usize]);
+        due.files.resize_with(catalog.len(), Vec::new);
+        for (due, files) in due.files.iter_mut().zip(catalog) {
+            due.clear();
+            due.extend((0..files.len()).filter(|&file| match files[file].cadence {
+                Cadence::Pass | Cadence::Notified => collectors[files[file].collector as usize],
+                Cadence::Slow => slow,
+                Cadence::Control => false,
+            }));
+        }
+    }
+
+    /// What the last stroke made due.
+    #[must_use]
+    pub fn due(&self) -> &Due {
+        &self.due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::catalog::Read;
+    use crate::model::Field;
+
+    #[test]
+    fn a_collector_keeps_its_own_interval_and_slow_files_theirs() {
+        let file = |name, collector| FileSpec::new(name, collector, Read::Value(Field::MemoryCurrent));
+        let catalog = vec![vec![
+            file("a", Collector::Memory),
+            file("b", Collector::MemoryStat),
+            file("c", Collector::Memory).slow(),
+        ]];
+        let mut settings = Settings::default();
+        settings.intervals[Collector::MemoryStat as usize] = Some(Duration::from_secs(10));
+        let mut schedule = Schedule::new(Duration::from_secs(100));
+        let mut due = |at: u64| {
+            schedule.strike(Duration::from_secs(at), &catalog, &settings);
+            schedule.due().files[0].clone()
+        };
+        assert_eq!(due(100), [0, 1]);
+        assert_eq!(due(105), [0]);
+        assert_eq!(due(110), [0, 1]);
+        assert_eq!(due(130), [0, 1, 2]);
+        assert_eq!(due(135), [0]);
+    }
+}
