@@ -113,8 +113,7 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[String]) -> Result<(), String> {
-    let option = |name: &str| words.iter().filter_map(move |word| word.strip_prefix(name)?.strip_prefix('='));
-    let chosen: Vec<_> = option("--scenario").collect();
+    let chosen: Vec<_> = option(words, "--scenario").collect();
     if let Some(unknown) = chosen.iter().find(|name| SCENARIOS.iter().all(|scenario| scenario.name != **name)) {
         let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         return say(&json!({"scenario": unknown, "outcome": "failed", "seconds": 0.0,
@@ -138,7 +137,7 @@ fn run(words: &[String]) -> Result<(), String> {
             "seconds": started.elapsed().as_secs_f64()}))?;
     }
     drop(guest.daemon.take());
-    if let Some(disk) = option("--capture").next() {
+    if let Some(disk) = option(words, "--capture").next() {
         let started = Instant::now();
         let (outcome, reason) = match capture::capture(&guest.tree, disk) {
             Ok(remark) => ("passed", remark),
@@ -148,6 +147,11 @@ fn run(words: &[String]) -> Result<(), String> {
             "seconds": started.elapsed().as_secs_f64()}))?;
     }
     say(&json!({"end": true}))
+}
+
+/// The values of `--name=value`.
+fn option<'a>(words: &'a [String], name: &'a str) -> impl Iterator<Item = &'a str> {
+    words.iter().filter_map(move |word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// What the guest is: its kernel, and each hierarchy with its controllers.
