@@ -2,42 +2,48 @@
 
 use std::path::Path;
 
-use crate::checks::{Check, Key, table};
+use crate::checks::{Check, Key, Kind, table};
 use crate::daemon::Daemon;
 use crate::exposition::Exposition;
-use crate::outcome::{Step, ensure};
+use crate::outcome::{Step, Stop, ensure};
 use crate::tree::{Group, Hierarchies, eventually, read_if_there};
 
 /// Compares every known file of the groups. Counters lie between what was read before and after; gauges must be what
-/// was read both times, and are read again while they move. What the kernel does not have must not be exported.
-/// Gives the last scrape.
+/// was read both times, and are read again while they move; controls may be late. What the kernel does not have must
+/// not be exported. Gives the last scrape.
 pub(crate) fn agree(tree: &Hierarchies, daemon: &mut Daemon, groups: &[&Group]) -> Step<Exposition> {
-    let mut moving = Vec::new();
-    let scrape = eventually("every gauge stands still", || {
+    // What the last round left open, said if there is no better round in time.
+    let open = std::cell::RefCell::new(Vec::new());
+    let scrape = eventually("every gauge stands still and every control is read again", || {
         let before = read(tree, groups)?;
         let scrape = daemon.scrape_after_now()?;
         let after = read(tree, groups)?;
-        moving.clear();
+        let mut open = open.borrow_mut();
+        open.clear();
         let mut wrong = Vec::new();
         for ((label, check, low), (_, _, high)) in before.iter().zip(&after) {
-            if check.gauge && low != high {
-                moving.push(check.metric);
+            if check.kind != Kind::Counter && low != high {
+                open.push(format!("{} still moves: {low:?}, {high:?}", check.metric));
                 continue;
             }
             let mut labels = vec![("cgroup", label.as_str())];
             labels.extend_from_slice(check.labels);
             let value = scrape.get(check.metric, &labels)?;
             if !fits(value, *low, *high, check.per_unit) {
-                wrong.push(format!(
+                let place = if check.kind == Kind::Control { &mut *open } else { &mut wrong };
+                place.push(format!(
                     "{}{labels:?} is {value:?}; {} says {low:?} before and {high:?} after (1 unit is {} of the file's)",
                     check.metric, check.file, check.per_unit
                 ));
             }
         }
         ensure(wrong.is_empty(), || wrong.join("\n"))?;
-        Ok(moving.is_empty().then_some(scrape))
-    })?;
-    Ok(scrape)
+        Ok(open.is_empty().then_some(scrape))
+    });
+    scrape.map_err(|stop| match stop {
+        Stop::Failed(text) => Stop::Failed([vec![text], open.take()].concat().join("\n")),
+        absent @ Stop::Absent(_) => absent,
+    })
 }
 
 /// Whether an exported value lies between two readings, to a thousandth of the file's unit.

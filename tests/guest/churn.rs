@@ -13,7 +13,7 @@ pub(crate) fn births_and_deaths(guest: &mut Guest) -> Outcome {
     let lasting = [Group::make(&guest.tree, "lasting-1")?, Group::make(&guest.tree, "lasting-2")?];
     let _loads = [Load::ready(&lasting[0], &["anon", "4M"])?, Load::ready(&lasting[1], &["cpu", "1"])?];
     let lasting = [&lasting[0], &lasting[1]];
-    let before = guest.agree(&lasting)?.want("stockade_cgroups", &[])?;
+    let before = guest.agree(&lasting)?.want("stockade_cgroups", &[("state", "live")])?;
     let (mut lived, mut spent) = (0, 0.0);
     while lived < LIVES {
         let started = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) fn births_and_deaths(guest: &mut Guest) -> Outcome {
     }
     let daemon = guest.daemon()?;
     eventually("no brief group is counted any more", || {
-        let now = daemon.scrape_after_now()?.want("stockade_cgroups", &[])?;
+        let now = daemon.scrape_after_now()?.want("stockade_cgroups", &[("state", "live")])?;
         Ok((now <= before).then_some(()))
     })?;
     Ok(format!("{:.0} births and deaths a second", f64::from(lived) / spent))
@@ -38,7 +38,7 @@ pub(crate) fn recreated_path(guest: &mut Guest) -> Outcome {
     {
         let _load = Load::ready(&group, &["cpu", "1"])?;
         let metric = "cgroup_cpu_usage_seconds_total";
-        if guest.tree.of("cpu").is_some() || guest.tree.of("cpuacct").is_some() {
+        if guest.tree.unified().is_some() || guest.tree.of("cpuacct").is_some() {
             crate::cpu::passes(guest, &group, metric, 0.3)?;
         }
     }

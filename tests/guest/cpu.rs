@@ -24,7 +24,9 @@ pub(crate) fn passes(guest: &mut Guest, group: &Group, metric: &str, above: f64)
 
 /// The burner's time, and that user and system make it up.
 pub(crate) fn usage(guest: &mut Guest) -> Outcome {
-    guest.tree.need(if guest.tree.of("cpuacct").is_some() { "cpuacct" } else { "cpu" })?;
+    if guest.tree.unified().is_none() {
+        guest.tree.need("cpuacct")?;
+    }
     let group = Group::make(&guest.tree, "cpu")?;
     let load = Load::ready(&group, &["cpu", "1"])?;
     passes(guest, &group, "cgroup_cpu_usage_seconds_total", 0.5)?;

@@ -8,6 +8,7 @@ mod agree;
 mod capture;
 mod checks;
 mod churn;
+mod controls;
 mod cpu;
 mod cpuset;
 mod daemon;
@@ -90,6 +91,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "nested", run: nested::effective_limits },
     Scenario { name: "threaded", run: threaded::threads_in_two_groups },
     Scenario { name: "freeze", run: freeze::frozen_and_thawed },
+    Scenario { name: "controls", run: controls::seen_at_once },
     Scenario { name: "churn", run: churn::births_and_deaths },
     Scenario { name: "recreated", run: churn::recreated_path },
     Scenario { name: "names", run: names::hostile },

@@ -19,11 +19,12 @@ fn need(guest: &Guest, group: &Group, file: &str) -> Step {
     }
 }
 
-/// Waits for stalls to be exported, and compares.
-fn stalls(guest: &mut Guest, group: &Group, metrics: &[&str]) -> Outcome {
+/// Waits for the load's stalls to be exported, ends it, and compares what stands still then.
+fn stalls(guest: &mut Guest, group: &Group, load: Load, metrics: &[&str]) -> Outcome {
     for metric in metrics {
         passes(guest, group, metric, 0.01)?;
     }
+    drop(load);
     guest.agree(&[group])?;
     Ok(String::new())
 }
@@ -34,12 +35,10 @@ pub(crate) fn memory(guest: &mut Guest) -> Outcome {
     need(guest, &group, "memory.pressure")?;
     let _swap = Swap::on()?;
     crate::memory::limit_memory(guest, &group, "8388608")?;
-    let _load = Load::ready(&group, &["thrash", "16M"])?;
+    let load = Load::ready(&group, &["thrash", "16M"])?;
     let metrics =
         ["cgroup_pressure_memory_waiting_seconds_total", "cgroup_pressure_memory_stalled_seconds_total"];
-    let done = stalls(guest, &group, &metrics);
-    group.empty();
-    done
+    stalls(guest, &group, load, &metrics)
 }
 
 /// Four that want two CPUs; with a quota, all of them wait at once.
@@ -50,9 +49,9 @@ pub(crate) fn cpu(guest: &mut Guest) -> Outcome {
     if guest.tree.of("cpu").is_some() {
         quota(guest, &group, "20000")?;
     }
-    let _load = Load::ready(&group, &["cpu", "4"])?;
+    let load = Load::ready(&group, &["cpu", "4"])?;
     let metrics = ["cgroup_pressure_cpu_waiting_seconds_total", "cgroup_pressure_cpu_stalled_seconds_total"];
-    stalls(guest, &group, &metrics[..if full { 2 } else { 1 }])?;
+    stalls(guest, &group, load, &metrics[..if full { 2 } else { 1 }])?;
     Ok(if full { String::new() } else { "no full line".into() })
 }
 
@@ -60,10 +59,11 @@ pub(crate) fn cpu(guest: &mut Guest) -> Outcome {
 pub(crate) fn io(guest: &mut Guest) -> Outcome {
     let group = Group::make(&guest.tree, "psi-io")?;
     need(guest, &group, "io.pressure")?;
-    let _load = Load::ready(&group, &["read-on", "/dev/vda", "4M"])?;
+    let load = Load::ready(&group, &["read-on", "/dev/vda", "4M"])?;
     stalls(
         guest,
         &group,
+        load,
         &["cgroup_pressure_io_waiting_seconds_total", "cgroup_pressure_io_stalled_seconds_total"],
     )
 }

@@ -201,15 +201,18 @@ pub(crate) fn read_if_there(path: &Path) -> Step<Option<String>> {
     }
 }
 
+/// Longer than the program's slow clock of 30 s, at which it reads controls that nothing watches.
+const PATIENCE: Duration = Duration::from_secs(45);
+
 /// Waits until something holds; the deadline is only for a broken kernel or program.
 pub(crate) fn eventually<T>(what: &str, mut probe: impl FnMut() -> Step<Option<T>>) -> Step<T> {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = probe()? {
             return Ok(found);
         }
         if Instant::now() > deadline {
-            return Err(Stop::Failed(format!("waited 30 s in vain: {what}")));
+            return Err(Stop::Failed(format!("waited {} s in vain: {what}", PATIENCE.as_secs())));
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -76,9 +76,9 @@ def judge(into: pathlib.Path, trouble: str, seconds: float) -> Result:
     return Result(begin, scenarios, trouble, read(into / "console"), seconds)
 
 
-def boot(kernel, layout: str, arguments, append, deadline: float, capture) -> Result:
+def boot(kernel, layout: str, programs, arguments, append, deadline: float, capture) -> Result:
     """Boots one guest in a directory of its own, and stops it at the deadline."""
-    programs = guest.binaries()
+    arguments = [*arguments, "--capture=/dev/vdc"] if capture else arguments
     with tempfile.TemporaryDirectory(prefix="stockade-vm-") as scratch:
         scratch = pathlib.Path(scratch)
         initramfs = guest.initramfs(scratch, kernel, layout, arguments, programs)
@@ -101,6 +101,7 @@ def boot(kernel, layout: str, arguments, append, deadline: float, capture) -> Re
         result = judge(scratch, trouble, time.monotonic() - started)
         if capture and not result.trouble:
             unpack(disks[2], pathlib.Path(capture))
+            provenance(kernel, layout, result, pathlib.Path(capture))
         return result
 
 
@@ -115,6 +116,22 @@ def unpack(image: pathlib.Path, into: pathlib.Path) -> None:
             if member.isfile() and not member.name.startswith("/") and ".." not in member.name.split("/"):
                 member.mode = 0o644
                 archive.extract(member, into)
+
+
+def provenance(kernel, layout: str, result: Result, into: pathlib.Path) -> None:
+    """Says in the fixture where it comes from."""
+    about = kernel.about
+    load = next((row["reason"] for row in result.scenarios if row["scenario"] == "capture"), "")
+    text = "".join(f"{key}: {value}\n" for key, value in (
+        ("kernel", about["release"]),
+        ("packages", ", ".join(f"{name} {about['version']} (sha256 {digest})"
+                               for name, digest in about["packages"].items())),
+        ("layout", layout),
+        ("captured", time.strftime("%Y-%m-%d", time.gmtime())),
+        ("guest", "QEMU, 2 CPUs, 1 GiB, virtio disks, booted by tests/vm/run --capture"),
+        ("load", load),
+    ))
+    (into / "PROVENANCE").write_text(text, encoding="utf-8")
 
 
 def show(name: str, result: Result, console: bool) -> None:
