@@ -2,6 +2,11 @@
 //!
 //! Each test makes its own groups under a unique name and judges only events about them; the rest of the host goes on
 //! as it likes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests; what this host lacks is named"
+)]
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -272,26 +277,23 @@ fn populated_and_frozen_are_told_for_a_held_file() {
     let Some(mount) = cgroup2() else { return eprintln!("not run: no cgroup2 hierarchy here") };
     for method in methods() {
         let group = Group::new(&mount);
-        let child = group.0.join("child");
-        fs::create_dir(&child).unwrap();
-        let held = [&group.0, &child].map(|dir| fs::File::open(dir.join("cgroup.events")).unwrap());
+        let [busy, cold] = ["busy", "cold"].map(|name| group.0.join(name));
+        let held = [&busy, &cold].map(|dir| {
+            fs::create_dir(dir).unwrap();
+            fs::File::open(dir.join("cgroup.events")).unwrap()
+        });
         let mut watch = watch(&mount, method);
-        for dir in [&group.0, &child] {
+        for dir in [&busy, &cold] {
             watch.add_dir(HIERARCHY, inode(dir), dir).unwrap();
         }
         let process = sleeper();
-        fs::write(child.join("cgroup.procs"), process.0.id().to_string()).unwrap();
-        until(&mut watch, &notice(inode(&child), "cgroup.events"));
+        fs::write(busy.join("cgroup.procs"), process.0.id().to_string()).unwrap();
+        until(&mut watch, &notice(inode(&busy), "cgroup.events"));
+        fs::write(cold.join("cgroup.freeze"), "1").unwrap();
+        until(&mut watch, &notice(inode(&cold), "cgroup.events"));
+        assert!(fs::read_to_string(cold.join("cgroup.events")).unwrap().contains("frozen 1"));
+        fs::write(cold.join("cgroup.freeze"), "0").unwrap();
         drop(process);
-        // Until the group is empty its notices go on; the last one is what says so.
-        let start = Instant::now();
-        while !fs::read_to_string(child.join("cgroup.events")).unwrap().contains("populated 0") {
-            assert!(start.elapsed() < PATIENCE);
-        }
-        fs::write(child.join("cgroup.freeze"), "1").unwrap();
-        let all = until(&mut watch, &notice(inode(&child), "cgroup.events"));
-        fs::write(child.join("cgroup.freeze"), "0").unwrap();
-        assert!(!all.contains(&Seen::Lost), "{all:?}");
         drop(held);
     }
 }
@@ -345,6 +347,45 @@ fn kernel_watches(watch: &Watch) -> usize {
     let descriptor = watch.poll_fds()[0].as_raw_fd();
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap();
     info.lines().filter(|line| line.starts_with("inotify ")).count()
+}
+
+/// Where watches run out the rest must be walked, and the report must say so once.
+#[test]
+fn a_directory_that_cannot_be_watched_makes_the_method_the_walk() {
+    let mount = mounts().remove(0);
+    let group = Group::new(&mount);
+    let mut watch = watch(&mount, WatchMethod::Inotify);
+    watch.add_dir(HIERARCHY, group.inode(), &group.0).unwrap();
+    let too_long = group.0.join("x/".repeat(3000));
+    for _ in 0..2 {
+        assert!(matches!(watch.add_dir(HIERARCHY, 99, &too_long), Err(AddDirError::Refused { .. })));
+    }
+    assert_eq!(watch.method(), WatchMethod::Walk);
+    assert_eq!(watch.why_not_better().unwrap().matches("does not cover everything").count(), 1);
+    fs::create_dir(group.0.join("child")).unwrap();
+    until(&mut watch, &born(group.inode(), "child"));
+}
+
+/// Files that the kernel itself makes and removes in a cgroup are no births and no deaths.
+#[test]
+fn control_files_that_appear_are_no_births() {
+    let Some(mount) = cgroup2() else { return eprintln!("not run: no cgroup2 hierarchy here") };
+    for method in methods() {
+        let group = Group::new(&mount);
+        if !group.0.join("cgroup.pressure").exists() {
+            return eprintln!("not run: no cgroup.pressure here (Linux 6.1 and newer, with PSI)");
+        }
+        let mut watch = watch(&mount, method);
+        watch.add_dir(HIERARCHY, group.inode(), &group.0).unwrap();
+        for value in ["0", "1"] {
+            fs::write(group.0.join("cgroup.pressure"), value).unwrap();
+            assert_eq!(group.0.join("cpu.pressure").exists(), value == "1");
+        }
+        fs::create_dir(group.0.join("end")).unwrap();
+        let all = until(&mut watch, &born(group.inode(), "end"));
+        let ours = |event: &&Seen| matches!(event, Seen::Born(parent, _) | Seen::Died(parent, _) if *parent == group.inode());
+        assert_eq!(all.iter().filter(ours).count(), 1, "{method:?}: {all:?}");
+    }
 }
 
 #[test]

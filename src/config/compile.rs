@@ -97,13 +97,15 @@ pub(super) struct Issue {
     pub(super) path: Vec<Step>,
     /// What is wrong.
     pub(super) message: String,
-    /// What was expected.
+    /// What was expected, as a sentence.
     pub(super) expected: String,
+    /// Another value that it was compared with: while that one is bad, nothing is wrong with this one.
+    pub(super) against: Option<[Step; 2]>,
 }
 
 impl Issue {
     fn new(path: &[Step], message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), message: message.into(), expected: expected.into() }
+        Self { path: path.to_vec(), message: message.into(), expected: expected.into(), against: None }
     }
 }
 
@@ -120,7 +122,7 @@ pub(super) fn compile(raw: &RawConfig) -> (Config, Vec<Issue>) {
             issues.push(Issue::new(
                 &path,
                 format!("`{}` is listed twice", label.0.name()),
-                "each label at most once",
+                "expected each label at most once",
             ));
         } else {
             labels.push(label.0);
@@ -133,10 +135,13 @@ pub(super) fn compile(raw: &RawConfig) -> (Config, Vec<Issue>) {
 fn collect(raw: &RawCollect, issues: &mut Vec<Issue>) -> Collect {
     const AT: Step = Step::Key("collect");
     let mut collect = Collect::default();
-    if let Some(interval) = raw.interval
-        && within_clock(interval.0, &[AT, Step::Key("interval")], issues)
-    {
-        collect.interval = interval.0;
+    let clock_path = [AT, Step::Key("interval")];
+    let mut clock_good = true;
+    if let Some(interval) = raw.interval {
+        clock_good = within_clock(interval.0, &clock_path, issues);
+        if clock_good {
+            collect.interval = interval.0;
+        }
     }
     if let Some(linger) = raw.linger {
         collect.linger = linger.0;
@@ -158,12 +163,11 @@ fn collect(raw: &RawCollect, issues: &mut Vec<Issue>) -> Collect {
         if !within_clock(interval, &path, issues) {
             continue;
         }
-        if interval < collect.interval {
-            issues.push(Issue::new(
-                &path,
-                format!("`{}` is shorter than the sampling clock", units::show(interval)),
-                format!("`collect.interval`, which is {}, or longer", units::show(collect.interval)),
-            ));
+        if clock_good && interval < collect.interval {
+            let message = format!("`{}` is shorter than the sampling clock", units::show(interval));
+            let expected =
+                format!("expected `collect.interval`, which is {}, or longer", units::show(collect.interval));
+            issues.push(Issue { against: Some(clock_path), ..Issue::new(&path, message, expected) });
         } else {
             collect.intervals[collector as usize] = Some(interval);
         }
@@ -179,7 +183,7 @@ fn within_clock(interval: Duration, path: &[Step], issues: &mut Vec<Issue>) -> b
         issues.push(Issue::new(
             path,
             format!("an interval of `{}` is too {what}", units::show(interval)),
-            format!("between {shortest} and {longest}"),
+            format!("expected between {shortest} and {longest}"),
         ));
     }
     good
@@ -197,7 +201,7 @@ fn filter(raw: &RawCollect, issues: &mut Vec<Issue>) -> Option<PathFilter> {
                 Ok(glob) if key == "exclude" && glob.is_everything() => issues.push(Issue::new(
                     &path,
                     "this excludes every cgroup",
-                    "a narrower glob, such as `/user.slice/**`",
+                    "expected a narrower glob, such as `/user.slice/**`",
                 )),
                 Ok(glob) => parsed.push(glob),
                 Err(why) => issues.push(Issue::new(&path, format!("bad glob `{text}`"), why)),
@@ -205,7 +209,11 @@ fn filter(raw: &RawCollect, issues: &mut Vec<Issue>) -> Option<PathFilter> {
         }
         if key == "include" && texts.is_empty() {
             let path = [Step::Key("collect"), Step::Key(key)];
-            issues.push(Issue::new(&path, "this includes no cgroup", "at least one glob, such as `/**`"));
+            issues.push(Issue::new(
+                &path,
+                "this includes no cgroup",
+                "expected at least one glob, such as `/**`",
+            ));
         }
         parsed
     };

@@ -81,13 +81,30 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         self.deserialize_str(visitor)
     }
 
+    /// A mapping, and not the list of its values that serde would take for a struct as well.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.tree.kind(self.node) {
+            Kind::List(_) => self.located(Err(de::Error::invalid_type(Unexpected::Seq, &visitor))),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        self.deserialize_map(visitor)
+    }
+
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct seq
-        tuple tuple_struct map struct enum ignored_any
+        tuple tuple_struct enum ignored_any
     }
 }
 
@@ -105,7 +122,8 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
     ) -> Result<Option<T::Value>, DecodeError> {
         let bad = self.decoder.bad;
         let Some(&node) = self.rest.find(|node| !bad.contains(node)) else { return Ok(None) };
-        seed.deserialize(self.decoder.of(node)).map(Some)
+        let decoder = self.decoder.of(node);
+        decoder.located(seed.deserialize(decoder)).map(Some)
     }
 }
 
@@ -252,6 +270,8 @@ fn expectation(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {
         "a sequence" => "expected a list, such as `[a, b]`".to_owned(),
+        "a map" => "expected a mapping, such as `{name: value}`".to_owned(),
+        "field identifier" => "expected a key that is one word".to_owned(),
         "a boolean" => "expected `true` or `false`".to_owned(),
         _ if text.contains("expected") => text,
         _ => format!("expected {text}"),

@@ -7,6 +7,10 @@ use serde_json::json;
 
 /// How much of a line is shown.
 const WIDEST: usize = 120;
+/// How long a message may be: names and values from the document stand in it.
+const LONGEST: usize = 400;
+/// How many problems are reported; when there are so many, the rest is not looked for.
+pub(super) const MOST_PROBLEMS: usize = 100;
 
 /// A stretch of one line. Lines and columns count from 1, columns and widths in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +37,7 @@ impl Problem {
 
     /// A problem with the file as a whole.
     pub(super) fn whole(message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { mark: None, line: String::new(), message: message.into(), expected: expected.into() }
+        Self { mark: None, line: String::new(), message: cut(message.into()), expected: cut(expected.into()) }
     }
 
     /// The line it is on, from 1; `None` when it is with the file as a whole.
@@ -68,11 +72,8 @@ impl Problem {
         let length = line.trim_end().chars().count();
         mark.column = mark.column.clamp(1, length + 1);
         mark.width = mark.width.min((length + 1).saturating_sub(mark.column)).max(1);
-        // A control character would take the reader's terminal along; each takes one column here.
-        line.chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect::<String>()
-            .clone_into(&mut self.line);
+        // Each takes one column, so that the mark stays where it belongs.
+        self.line = line.chars().map(|c| if misleads(c) { ' ' } else { c }).collect();
     }
 
     fn show(&self, file: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,12 +97,26 @@ impl Problem {
     }
 }
 
-/// Text from a document without its control characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+/// A message of bounded length.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
-/// Everything that is wrong with one file, in the order of its lines. Never empty.
+/// Whether a character would steer the reader's terminal, or turn the order of the text around.
+fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from a document, safe to print.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if misleads(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Everything that is wrong with one file, in the order of its lines. Never empty, and 100 at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     file: PathBuf,
@@ -116,6 +131,7 @@ impl Problems {
         }
         list.sort_by_key(|problem| problem.mark);
         list.dedup();
+        list.truncate(MOST_PROBLEMS);
         Self { file: file.to_owned(), list }
     }
 
@@ -154,7 +170,8 @@ impl fmt::Display for Problems {
             writeln!(formatter)?;
         }
         let errors = if self.list.len() == 1 { "error" } else { "errors" };
-        writeln!(formatter, "{file}: {} {errors}", self.list.len())
+        let rest = if self.list.len() == MOST_PROBLEMS { ", and the rest was not looked for" } else { "" };
+        writeln!(formatter, "{file}: {} {errors}{rest}", self.list.len())
     }
 }
 

@@ -81,6 +81,17 @@ impl Tree {
         self.nodes[node].mark
     }
 
+    /// Whether one of these is directly in the value.
+    pub(super) fn holds(&self, node: NodeId, some: &HashSet<NodeId>) -> bool {
+        match self.kind(node) {
+            Kind::List(items) => items.iter().any(|item| some.contains(item)),
+            Kind::Map(entries) => {
+                entries.iter().any(|(key, value)| some.contains(key) || some.contains(value))
+            }
+            Kind::Scalar { .. } | Kind::Alias(_) => false,
+        }
+    }
+
     /// The value at the end of a path, or as far on the way to it as there is one.
     pub(super) fn find(&self, path: &[Step]) -> NodeId {
         let mut at = self.root;
@@ -134,7 +145,11 @@ impl<'p> Builder<'p> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             Event::DocumentStart(_) => {
                 if self.root.is_some() {
-                    return Err(Problem::at(mark, "a second document starts here", "one document in a file"));
+                    return Err(Problem::at(
+                        mark,
+                        "a second document starts here",
+                        "expected one document in a file",
+                    ));
                 }
             }
             Event::Alias(anchor) => {
@@ -142,7 +157,7 @@ impl<'p> Builder<'p> {
                     return Err(Problem::at(
                         mark,
                         "this value contains itself",
-                        "an alias of a value that is complete",
+                        "expected an alias of a value that is complete",
                     ));
                 };
                 let (size, height) = (self.nodes[target].size, self.nodes[target].height);
@@ -178,7 +193,7 @@ impl<'p> Builder<'p> {
                 self.problems.push(Problem::at(
                     mark,
                     format!("unknown tag `{tag}`"),
-                    "a value without a tag",
+                    "expected a value without a tag",
                 ));
                 false
             }
@@ -190,7 +205,7 @@ impl<'p> Builder<'p> {
             return Err(Problem::at(
                 mark,
                 "the document is too large",
-                format!("at most {MOST_NODES} values"),
+                format!("expected at most {MOST_NODES} values"),
             ));
         }
         self.nodes.push(Node { kind, mark, size: 1, height: 0 });
@@ -222,7 +237,7 @@ impl<'p> Builder<'p> {
             return Err(Problem::at(
                 mark,
                 "the aliases in here expand to too much",
-                format!("at most {MOST_EXPANDED} values"),
+                format!("expected at most {MOST_EXPANDED} values"),
             ));
         }
         if matches!(self.nodes[node].kind, Kind::Map(_)) {
@@ -257,7 +272,7 @@ impl<'p> Builder<'p> {
                 self.problems.push(Problem::at(
                     mark,
                     format!("duplicate key `{text}`"),
-                    format!("each key once; it first stands on line {line}"),
+                    format!("expected each key once; it first stands on line {line}"),
                 ));
             } else {
                 first.insert(text, mark.line);
@@ -267,7 +282,7 @@ impl<'p> Builder<'p> {
 }
 
 fn too_deep(mark: Mark) -> Problem {
-    Problem::at(mark, "values are nested too deeply here", format!("at most {DEEPEST} levels"))
+    Problem::at(mark, "values are nested too deeply here", format!("expected at most {DEEPEST} levels"))
 }
 
 /// The part of a span on its first line, from column 1.

@@ -249,3 +249,42 @@ pub fn served(hierarchy: &Hierarchy, table: &[(&str, &[FileSpec])]) -> Vec<FileS
         .flat_map(|(_, files)| files.iter().copied())
         .collect()
 }
+
+/// Control files that somebody writes and that hold nothing to be sampled.
+const UNREAD: [&str; 22] = [
+    "cgroup.clone_children",
+    "cgroup.event_control",
+    "cgroup.freeze",
+    "cgroup.kill",
+    "cgroup.pressure",
+    "cgroup.subtree_control",
+    "cgroup.type",
+    "cpu.weight.nice",
+    "cpuset.cpus",
+    "cpuset.cpus.exclusive",
+    "cpuset.cpus.partition",
+    "cpuset.mems",
+    "io.cost.model",
+    "io.cost.qos",
+    "memory.force_empty",
+    "memory.move_charge_at_immigrate",
+    "memory.reclaim",
+    "memory.swappiness",
+    "memory.use_hierarchy",
+    "memory.zswap.writeback",
+    "notify_on_release",
+    "tasks",
+];
+
+/// The name of a written file for a label: one of the known names, so that their number is bounded, or `other`.
+#[must_use]
+pub fn control_name(catalog: &[Vec<FileSpec>], name: &[u8]) -> &'static str {
+    catalog
+        .iter()
+        .flatten()
+        .map(|file| file.name)
+        .chain(UNREAD)
+        .chain(["cgroup.procs", "cgroup.threads"])
+        .find(|known| known.as_bytes() == name)
+        .unwrap_or("other")
+}

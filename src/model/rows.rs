@@ -270,7 +270,8 @@ mod tests {
             Key::new(Column::StatBytes, "file"),
         ]));
         assert_eq!(schema.column(Column::StatBytes), [0, 2]);
-        let twice = Schema::new(vec![key(Column::StatBytes, "anon"), key(Column::StatBytes, "anon")]);
+        let twice =
+            Schema::new(vec![Key::new(Column::StatBytes, "anon"), Key::new(Column::StatBytes, "anon")]);
         assert_eq!(twice.column(Column::StatBytes), [0]);
         let mut rows = Rows::default();
         rows.reshape(schema);

@@ -65,6 +65,7 @@ impl Remote {
 /// Samples until told to stop. A pass that comes too late is not made up for: the next one keeps to the clock.
 pub fn run(mut sampler: Sampler, remote: &Remote, mut publish: impl FnMut(Arc<Snapshot>)) {
     let mut next = now();
+    let mut more = false;
     loop {
         for order in remote.take() {
             match order {
@@ -82,8 +83,10 @@ pub fn run(mut sampler: Sampler, remote: &Remote, mut publish: impl FnMut(Arc<Sn
             let missed = now().saturating_sub(next).as_nanos() / interval.as_nanos().max(1);
             next += interval * u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
         }
-        wait(&sampler, remote, next.saturating_sub(now()));
-        sampler.attend();
+        if !more {
+            wait(&sampler, remote, next.saturating_sub(now()));
+        }
+        more = sampler.attend(next);
     }
 }
 
@@ -92,7 +95,7 @@ fn wait(sampler: &Sampler, remote: &Remote, longest: Duration) {
     let milliseconds = longest.as_micros().div_ceil(1000);
     let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
     let mut descriptors = vec![PollFd::new(remote.as_fd(), PollFlags::POLLIN)];
-    descriptors.extend(sampler.watched().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    descriptors.extend(sampler.watched().into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
     match poll(&mut descriptors, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}
         // Nothing can be waited for: the clock still goes, at its own pace.

@@ -39,8 +39,8 @@ pub struct Sources {
     pub unified: bool,
 }
 
-/// Fills what depends on the cgroup alone and on its ancestors' ceiling; gives the ceiling for its children.
-pub fn derive(cgroup: &mut Cgroup, above: Ceiling, sources: Sources) -> Ceiling {
+/// Fills what depends on the cgroup's own numbers alone.
+pub fn own(cgroup: &mut Cgroup, sources: Sources) {
     let readings = &mut cgroup.readings;
     let used = readings.get(Field::MemoryCurrent);
     let working_set = used
@@ -53,6 +53,12 @@ pub fn derive(cgroup: &mut Cgroup, above: Ceiling, sources: Sources) -> Ceiling 
     if !sources.unified {
         readings.set(Field::Frozen, readings.get(Field::FreezerFrozen));
     }
+}
+
+/// Fills what depends on the ancestors' limits; gives the ceiling for the cgroup's children.
+pub fn limits(cgroup: &mut Cgroup, above: Ceiling) -> Ceiling {
+    let readings = &mut cgroup.readings;
+    let used = readings.get(Field::MemoryCurrent);
     let ceiling = Ceiling {
         max: above.max.below(cgroup.controls.value(Control::MemoryMax), used),
         high: above.high.below(cgroup.controls.value(Control::MemoryHigh), used),
@@ -89,16 +95,16 @@ mod tests {
     #[test]
     fn the_tightest_limit_and_the_least_room_count() {
         let mut slice = cgroup(Some(900), Some(Limit::Value(1000)));
-        let above = derive(&mut slice, Ceiling::default(), V2);
+        let above = limits(&mut slice, Ceiling::default());
         assert_eq!(slice.readings.get(Field::MemoryHeadroomMax), Some(100));
 
         let mut roomy = cgroup(Some(300), Some(Limit::Value(5000)));
-        derive(&mut roomy, above, V2);
+        limits(&mut roomy, above);
         assert_eq!(roomy.readings.get(Field::MemoryEffectiveMax), Some(1000), "the slice is tighter");
         assert_eq!(roomy.readings.get(Field::MemoryHeadroomMax), Some(100), "the slice is nearly full");
 
         let mut tight = cgroup(Some(450), Some(Limit::Value(400)));
-        derive(&mut tight, above, V2);
+        limits(&mut tight, above);
         assert_eq!(tight.readings.get(Field::MemoryEffectiveMax), Some(400));
         assert_eq!(tight.readings.get(Field::MemoryHeadroomMax), Some(0), "never below zero");
     }
@@ -106,10 +112,11 @@ mod tests {
     #[test]
     fn no_limit_and_no_number_give_nothing() {
         let mut free = cgroup(Some(900), Some(Limit::Max));
-        let above = derive(&mut free, Ceiling::default(), V2);
+        let above = limits(&mut free, Ceiling::default());
         assert_eq!(free.readings.get(Field::MemoryEffectiveMax), None);
         let mut unmeasured = cgroup(None, Some(Limit::Value(10)));
-        derive(&mut unmeasured, above, V2);
+        limits(&mut unmeasured, above);
+        own(&mut unmeasured, V2);
         assert_eq!(unmeasured.readings.get(Field::MemoryEffectiveMax), Some(10));
         assert_eq!(unmeasured.readings.get(Field::MemoryHeadroomMax), None);
         assert_eq!(unmeasured.readings.get(Field::MemoryWorkingSet), None);

@@ -10,15 +10,16 @@ use nix::errno::Errno;
 
 use super::reader::Presence;
 use super::sampler::{Sampler, now};
-use super::tree::{NodeId, child_path, newborn};
+use super::tree::{Node, NodeId, child_path, newborn};
 use crate::identify::identify;
 use crate::kernel::dir::{Directory, child_directories, directory_state, open_directory};
 use crate::model::parent_path;
 
 impl Sampler {
-    /// Compares the whole tree with the kernel's: finds what came, buries what went.
+    /// Compares the hierarchies that are to be walked again with the kernel's: finds what came, buries what went.
     pub(super) fn reconcile(&mut self) {
-        for hierarchy in 0..self.reader.roots.len() {
+        let lost = std::mem::take(&mut self.rescan);
+        for hierarchy in (0..self.reader.roots.len()).filter(|hierarchy| lost & (1 << hierarchy) != 0) {
             self.discover(hierarchy, b"/");
             self.tree.sort();
             // The last in the order are looked at first: children before their parents.
@@ -123,6 +124,11 @@ impl Sampler {
     }
 
     fn attach(&mut self, id: NodeId, hierarchy: usize, inode: u64) {
+        self.leave(id, hierarchy);
+        if let Some(identity) = self.tree.get(id).map(|node| Arc::clone(&node.cgroup.identity)) {
+            // Before its children are listed, so that none is missed.
+            self.watch_directory(hierarchy, inode, &identity);
+        }
         let files = self.reader.catalog[hierarchy].len();
         self.tree.set_directory(id, hierarchy, Directory::new(inode, files), &mut self.reader.budget);
     }
@@ -130,7 +136,7 @@ impl Sampler {
     /// A cgroup has no directory in this hierarchy any more. What was last read there stands for one more publication;
     /// without any directory left, the cgroup is dead.
     pub(super) fn lose_directory(&mut self, id: NodeId, hierarchy: usize) {
-        self.tree.clear_directory(id, hierarchy, &mut self.reader.budget);
+        self.leave(id, hierarchy);
         let left = self.tree.get(id).is_some_and(|node| node.first_hierarchy().is_some());
         if !left {
             self.bury(id);
@@ -146,8 +152,26 @@ impl Sampler {
         }
     }
 
+    /// Lets go of a directory, if the cgroup has one in this hierarchy.
+    fn leave(&mut self, id: NodeId, hierarchy: usize) {
+        let inode =
+            self.tree.get(id).and_then(|node| node.directories[hierarchy].as_ref()).map(|found| found.id);
+        if let Some(inode) = inode {
+            self.unwatch(hierarchy, inode);
+            self.tree.clear_directory(id, hierarchy, &mut self.reader.budget);
+        }
+    }
+
+    /// Takes a cgroup out of the tree and lets go of all its directories.
+    pub(super) fn take_out(&mut self, id: NodeId) -> Option<Node> {
+        for hierarchy in 0..self.reader.roots.len() {
+            self.leave(id, hierarchy);
+        }
+        self.tree.remove(id, &mut self.reader.budget)
+    }
+
     fn bury(&mut self, id: NodeId) {
-        let Some(node) = self.tree.remove(id, &mut self.reader.budget) else { return };
+        let Some(node) = self.take_out(id) else { return };
         self.report.deaths += 1;
         if !node.cgroup.hidden {
             let mut cgroup = node.cgroup;

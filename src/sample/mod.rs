@@ -2,6 +2,7 @@
 //!
 //! - [`clock`]: the thread: passes, notices, orders.
 //! - [`tree`]: which cgroups there are, by path and by directory.
+//! - [`notices`]: what the watch tells between two passes.
 //! - [`reader`]: the files of one cgroup, through held descriptors.
 //! - [`discovery`]: which cgroups come and go.
 //! - [`derive`]: PURE, what follows from other numbers: working set, effective limits, headroom.
@@ -17,6 +18,7 @@ mod derive;
 mod discovery;
 mod faults;
 mod linger;
+mod notices;
 mod reader;
 mod sampler;
 mod schedule;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 pub use clock::{Remote, run};
 pub use linger::{Carried, carried};
+pub use reader::PlannedRead;
 pub use sampler::{Sampler, SetupError};
 
 use crate::kernel::layout::Paths;

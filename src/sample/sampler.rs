@@ -8,9 +8,10 @@ use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
 use super::Settings;
-use super::derive::{Ceiling, Sources, derive};
+use super::derive::{Ceiling, limits, own};
 use super::linger::{Carried, Linger};
-use super::reader::Reader;
+use super::notices::Queue;
+use super::reader::{PlannedRead, Reader};
 use super::schedule::{Due, Schedule};
 use super::tree::{Node, NodeId, Tree};
 use crate::kernel::catalog::catalog;
@@ -18,8 +19,10 @@ use crate::kernel::devices::Devices;
 use crate::kernel::dir::{Budget, Directory, open_root};
 use crate::kernel::host::HostFiles;
 use crate::kernel::hugepages;
-use crate::kernel::layout::{Layout, LayoutError};
+use crate::kernel::layout::{Hierarchy, Layout, LayoutError};
 use crate::kernel::shapes::Shapes;
+use crate::kernel::watch::writer::Writers;
+use crate::kernel::watch::{Watch, WatchError, WatchTarget};
 use crate::model::{
     Collector, CollectorReport, Host, Identity, Readings, Report, Snapshot, Version, WatchMethod,
 };
@@ -38,6 +41,9 @@ pub enum SetupError {
         /// What the kernel said.
         errno: Errno,
     },
+    /// The way of watching that was asked for is not to be had.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
 }
 
 /// The walk over every cgroup of the host. Lives on one thread, and blocks there.
@@ -56,7 +62,13 @@ pub struct Sampler {
     published: Vec<Arc<Snapshot>>,
     pub(super) sequence: u64,
     pub(super) next_rank: u64,
-    pub(super) writes_are_seen: bool,
+    pub(super) watch: Watch,
+    pub(super) writers: Writers,
+    pub(super) queue: Queue,
+    /// Hierarchies that lost events and are walked again at the next pass, one bit each.
+    pub(super) rescan: u32,
+    /// A list of files with room for one, for notices.
+    pub(super) single: Vec<Vec<usize>>,
 }
 
 impl Sampler {
@@ -80,9 +92,14 @@ impl Sampler {
         let unified = layout.hierarchies.iter().position(|hierarchy| hierarchy.version == Version::V2);
         let shapes = Shapes::new(Devices::new(&settings.paths.sysfs), hugepages::schema(&huge_pages));
         let budget = settings.descriptors.map_or_else(Budget::from_limits, Budget::new);
-        let mut report = Report::new(layout.kind, WatchMethod::Walk, settings.collectors);
+        let targets: Vec<WatchTarget<'_>> = (0u8..)
+            .zip(&layout.hierarchies)
+            .map(|(hierarchy, found)| WatchTarget { hierarchy, mount: &found.mount })
+            .collect();
+        let watch = Watch::new(&targets, settings.watch)?;
+        let mut report = Report::new(layout.kind, watch.method(), settings.collectors);
         report.descriptors_budget = budget.limit() as u64;
-        Ok(Self {
+        let sampler = Self {
             host_files: HostFiles::new(&settings.paths.procfs, &settings.paths.sysfs),
             reader: Reader::new(catalog, roots, unified, shapes, budget),
             tree: Tree::default(),
@@ -95,10 +112,16 @@ impl Sampler {
             published: Vec::new(),
             sequence: 0,
             next_rank: 0,
-            writes_are_seen: false,
+            writers: Writers::new(&settings.paths.procfs),
+            watch,
+            queue: Queue::default(),
+            rescan: 0,
+            single: Vec::new(),
             layout,
             settings,
-        })
+        };
+        sampler.log_watch();
+        Ok(sampler)
     }
 
     /// The host's layout.
@@ -113,13 +136,16 @@ impl Sampler {
         self.settings.interval
     }
 
-    /// The descriptors whose being readable means that [`Sampler::attend`] has something to do.
-    pub(super) fn watched(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
-        std::iter::empty()
+    /// The readings of a pass in which every collector was due and the slow clock did not strike, as the last pass left
+    /// them: what a pass costs at the least is measured on these.
+    pub fn plan(&self) -> impl Iterator<Item = PlannedRead<'_>> {
+        let due = &self.schedule.due().files;
+        self.tree
+            .order()
+            .iter()
+            .filter_map(|&id| self.tree.get(id))
+            .flat_map(|node| self.reader.plan(node, due))
     }
-
-    /// Takes in what was noticed since the last call.
-    pub(super) fn attend(&mut self) {}
 
     /// Puts other settings in force. The paths stay those it was made with.
     pub fn apply(&mut self, settings: Settings) {
@@ -131,7 +157,7 @@ impl Sampler {
             self.everything = Due::everything(&self.reader.catalog);
             self.report.enabled = self.settings.collectors;
             self.begin_anew();
-            self.reconcile();
+            self.rescan = u32::MAX;
         }
     }
 
@@ -141,7 +167,7 @@ impl Sampler {
         for id in nodes {
             let Some(node) = self.tree.get_mut(id) else { continue };
             if node.cgroup.identity.depth() > self.settings.filter.max_depth() {
-                self.tree.remove(id, &mut self.reader.budget);
+                self.take_out(id);
                 continue;
             }
             node.cgroup.hidden = !self.settings.filter.admits(node.path());
@@ -161,10 +187,16 @@ impl Sampler {
     /// Reads everything that is due and gives the host as it is now.
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
+        // What has been noticed comes first, but a flood of it must not keep the clock from striking.
+        self.attend(at + self.settings.interval / 4);
         self.reader.collectors = [CollectorReport::default(); _];
+        self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
-            self.reconcile();
+            self.rescan = u32::MAX;
+        } else if self.rescan != 0 {
+            self.report.rescans += 1;
         }
+        self.reconcile();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
         self.linger.settle(at, self.settings.linger);
@@ -190,7 +222,7 @@ impl Sampler {
         if due.slow {
             reader.shapes.refresh_devices();
         }
-        let slow_controls = due.slow && !self.writes_are_seen;
+        let slow_controls = due.slow && self.watch.method() == WatchMethod::Walk;
         let memory_v1 =
             self.layout.serving("memory").is_some_and(|hierarchy| hierarchy.version == Version::V1);
 
@@ -223,9 +255,9 @@ impl Sampler {
                 gone.push((id, went));
             }
             let above = node.cgroup.parent.and_then(|parent| self.ceilings.get(parent as usize)).copied();
-            let unified = reader.unified.is_some_and(|unified| node.directories[unified].is_some());
-            let sources = Sources { memory_v1, unified };
-            self.ceilings.push(derive(&mut node.cgroup, above.unwrap_or_default(), sources));
+            let sources = reader.sources(node, memory_v1);
+            own(&mut node.cgroup, sources);
+            self.ceilings.push(limits(&mut node.cgroup, above.unwrap_or_default()));
         }
         // Children before their parents.
         for (id, hierarchies) in gone.into_iter().rev() {
@@ -233,6 +265,10 @@ impl Sampler {
                 self.lose_directory(id, hierarchy);
             }
         }
+    }
+
+    pub(super) fn memory_is_v1(&self) -> bool {
+        self.layout.serving("memory").is_some_and(is_v1)
     }
 
     fn publish(&mut self, at: Duration, wall: SystemTime) -> Arc<Snapshot> {
@@ -279,6 +315,10 @@ impl Sampler {
             }),
         }
     }
+}
+
+fn is_v1(hierarchy: &Hierarchy) -> bool {
+    hierarchy.version == Version::V1
 }
 
 /// A cgroup whose identifying directory went, but that lives on in another hierarchy, is identified by that one.

@@ -28,8 +28,8 @@
 //!   one notice for the group and for each ancestor whose state changed.
 //! - **inotify on the directory gives the notices too** (the kernel notifies the parent's inode): no watch on each file
 //!   is needed, but the same condition holds.
-//! - **v1 gives no notice of an OOM kill** (`memory.oom_control` changed, no event) nor of `pids.events`: those are
-//!   seen at the next tick.
+//! - **v1 gives no notice of an OOM kill** (`oom_kill` in a held `memory.oom_control` went up, no event) nor of
+//!   `pids.events` (its `max` went up three times, no event): those are seen at the next tick.
 //! - **A removed directory keeps its inotify watch**: `IN_DELETE_SELF` and `IN_IGNORED` do not come, so the caller must
 //!   say [`Watch::remove_dir`] at each death or watches leak.
 //! - **A full queue** (`fs.fanotify.max_queued_events`, `fs.inotify.max_queued_events`, 16384) drops what follows and

@@ -4,6 +4,8 @@
 //! is looked up after the write, so a process that ended at once is [`Writer::Other`], and a number that was given
 //! to a new process in between is taken for that one. Process ids are those of the reader's pid namespace, so
 //! `procfs` must show the same one. A look-up is one small read and control writes are rare, so nothing is cached.
+//!
+//! PID 1 has no rule of its own: systemd calls itself `systemd` there too, and another init is not systemd.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +67,6 @@ impl Writers {
         match pid {
             None => Writer::Unknown,
             Some(pid) if pid == self.own => Writer::Own,
-            Some(1) => Writer::Systemd,
             Some(pid) => std::fs::read(self.procfs.join(pid.to_string()).join("comm"))
                 .map_or(Writer::Other, |comm| by_comm(comm.trim_ascii_end())),
         }
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn processes_are_looked_up_in_the_given_procfs() {
         let procfs = tempfile::tempdir().unwrap();
-        for (pid, comm) in [("7", "crun\n"), ("8", "vim\n")] {
+        for (pid, comm) in [("1", "systemd\n"), ("7", "crun\n"), ("8", "vim\n")] {
             std::fs::create_dir(procfs.path().join(pid)).unwrap();
             std::fs::write(procfs.path().join(pid).join("comm"), comm).unwrap();
         }
