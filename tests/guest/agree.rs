@@ -79,7 +79,9 @@ pub(crate) fn number(text: &str, key: Key) -> Option<f64> {
     match key {
         Key::Single => text.trim().parse().ok(),
         Key::Limit => text.trim().parse().ok().filter(|value| *value < 9.2e18 && *value >= 0.0),
-        Key::Flat(name) => text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()),
+        Key::Flat(name) => {
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        }
         Key::Pressure(kind) => {
             let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
             line.split_once("total=")?.1.trim().parse().ok()

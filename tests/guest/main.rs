@@ -116,7 +116,8 @@ fn main() -> ExitCode {
 
 fn run(words: &[String]) -> Result<(), String> {
     let chosen: Vec<_> = option(words, "--scenario").collect();
-    if let Some(unknown) = chosen.iter().find(|name| SCENARIOS.iter().all(|scenario| scenario.name != **name)) {
+    if let Some(unknown) = chosen.iter().find(|name| SCENARIOS.iter().all(|scenario| scenario.name != **name))
+    {
         let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         return say(&json!({"scenario": unknown, "outcome": "failed", "seconds": 0.0,
             "reason": format!("no such scenario; known are {}", known.join(", "))}))
@@ -159,8 +160,14 @@ fn option<'a>(words: &'a [String], name: &'a str) -> impl Iterator<Item = &'a st
 /// What the guest is: its kernel, and each hierarchy with its controllers.
 fn begin(tree: &Hierarchies) -> Result<serde_json::Value, String> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| error.to_string())?;
-    let hierarchies: Vec<_> = tree.0.iter().map(|one| json!({"root": one.root, "unified": one.unified,
-        "controllers": one.controllers})).collect();
+    let hierarchies: Vec<_> = tree
+        .0
+        .iter()
+        .map(|one| {
+            json!({"root": one.root, "unified": one.unified,
+        "controllers": one.controllers})
+        })
+        .collect();
     Ok(json!({"kernel": kernel.trim(), "hierarchies": hierarchies}))
 }
 

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
+use stockade::metrics::Format;
 use stockade::model::{
     Cgroup, Collector, CollectorSet, Control, Controls, Field, Host, Identity, LayoutKind, Limit, Owner,
     Readings, Report, Snapshot, WatchMethod, display_path,
 };
-use stockade::web::{self, Exposition, Format, RequestSeen, Settings, Source};
+use stockade::web::{self, Exposition, RequestSeen, Settings, Source};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
