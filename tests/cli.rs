@@ -209,6 +209,7 @@ fn one_cgroup_to_the_letter() {
     tree.process(41, b"/usr/bin/api\0--port\08080\0", 0, "/web.slice/api.service");
     tree.process(42, b"", 0, "/web.slice/api.service");
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("this user").name;
+    let (user, me) = (format!("{:width$}", "USER", width = me.len().max(4)), format!("{me:4}"));
     let expected = format!(
         "\
 /web.slice/api.service
@@ -271,8 +272,6 @@ Processes (2)
 ",
         id = tree.id("/web.slice/api.service"),
         directory = tree.path("/web.slice/api.service").display(),
-        user = format!("{:width$}", "USER", width = me.len().max(4)),
-        me = format!("{me:4}"),
     );
     assert_eq!(shown(&tree, &["inspect", "/web.slice/api.service", "--no-rates"]), expected);
     let asked = shown(&tree, &["inspect", "41", "--no-rates"]);

@@ -2,6 +2,7 @@
 
 mod check;
 mod columns;
+mod host;
 mod humanize;
 mod inspect;
 mod interval;
@@ -107,4 +108,43 @@ impl Cli {
 fn fail(error: &dyn std::error::Error) -> Exit {
     eprintln!("stockade: {error}");
     Exit::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_line_of_the_manual_is_taken() {
+        for line in [
+            "stockade serve",
+            "stockade serve --config f --web.listen-address :9100 --no-collector.io --collector.memory_numa",
+            "stockade --log.format json check f --format json",
+            "stockade check --host",
+            "stockade ls -l --sort memory -n 10 --no-rates /a",
+            "stockade ls -J -i 5 --depth 2 --full --raw --ascii --no-headings",
+            "stockade ls -o +anon,file nginx",
+            "stockade inspect --all -J -b 41",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+        for line in [
+            "stockade",
+            "stockade check",
+            "stockade inspect",
+            "stockade ls -i 2h",
+            "stockade serve --web.telemetry-path metrics",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! - [`host`]: the host's own pressure, memory and CPUs.
 //! - [`members`]: where one cgroup is, and the processes in it.
 //! - [`process`]: one process: its cgroups, its cost.
+//! - [`survey`]: what this host can do, for a report.
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
 
 pub mod catalog;
@@ -20,6 +21,7 @@ pub mod members;
 pub mod parse;
 pub mod process;
 pub mod shapes;
+pub mod survey;
 pub mod v1;
 pub mod v2;
 pub mod watch;

@@ -53,7 +53,7 @@ pub struct Sampler {
     host_files: HostFiles,
     pub(super) reader: Reader,
     pub(super) tree: Tree,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     pub(super) everything: Due,
     pub(super) linger: Linger,
     pub(super) report: Report,
@@ -279,6 +279,8 @@ impl Sampler {
         report.deaths_unscraped = self.linger.unscraped;
         report.descriptors_held = self.reader.budget.held() as u64;
 
+        // Some may have been found gone since the order was made.
+        self.tree.sort();
         let mut snapshot = self.unused_snapshot();
         // It was chosen, or made, because nobody else holds it.
         if let Some(target) = Arc::get_mut(&mut snapshot) {

@@ -2,6 +2,7 @@
 
 mod document;
 mod limits;
+mod tables;
 mod text;
 
 use std::ffi::{OsStr, OsString};

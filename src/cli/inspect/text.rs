@@ -1,37 +1,17 @@
 //! PURE: what `stockade inspect` prints for people.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{Found, limits};
+use super::{Found, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
-use crate::model::{Column, Field, IoLimit, Limit, RowKind, display_path, parent_path};
+use crate::model::{Column, Field, RowKind, display_path, parent_path};
 use crate::record::names;
 
 /// How many rows of memory.stat are shown when not all are asked for.
 const MOST_STATS: usize = 10;
-
-/// The resources that the kernel tells the pressure of: some and full, each with its averages and its total.
-const PRESSURE: &[(&str, &str, [Field; 4])] = &[
-    ("cpu", "some", [Field::CpuSomeAvg10, Field::CpuSomeAvg60, Field::CpuSomeAvg300, Field::CpuSomeTotal]),
-    ("cpu", "full", [Field::CpuFullAvg10, Field::CpuFullAvg60, Field::CpuFullAvg300, Field::CpuFullTotal]),
-    (
-        "memory",
-        "some",
-        [Field::MemorySomeAvg10, Field::MemorySomeAvg60, Field::MemorySomeAvg300, Field::MemorySomeTotal],
-    ),
-    (
-        "memory",
-        "full",
-        [Field::MemoryFullAvg10, Field::MemoryFullAvg60, Field::MemoryFullAvg300, Field::MemoryFullTotal],
-    ),
-    ("io", "some", [Field::IoSomeAvg10, Field::IoSomeAvg60, Field::IoSomeAvg300, Field::IoSomeTotal]),
-    ("io", "full", [Field::IoFullAvg10, Field::IoFullAvg60, Field::IoFullAvg300, Field::IoFullTotal]),
-    ("irq", "full", [Field::IrqFullAvg10, Field::IrqFullAvg60, Field::IrqFullAvg300, Field::IrqFullTotal]),
-];
 
 /// Writes every section that has something to show.
 pub fn write(
@@ -49,9 +29,7 @@ pub fn write(
     page.usage()?;
     page.memory_stat()?;
     page.events()?;
-    page.devices()?;
-    page.other_tables()?;
-    page.pressure()?;
+    page.tables()?;
     page.processes()
 }
 
@@ -184,41 +162,7 @@ impl Page<'_, '_> {
             ]);
         }
         self.section("Limits, weights and switches", &table, true)?;
-        self.device_limits()
-    }
-
-    fn device_limits(&mut self) -> io::Result<()> {
-        type Get = fn(&IoLimit) -> Option<Limit>;
-        const COLUMNS: &[(&str, Get)] = &[
-            ("READ/s", |limit| limit.read_bytes),
-            ("WRITE/s", |limit| limit.write_bytes),
-            ("READS/s", |limit| limit.reads),
-            ("WRITES/s", |limit| limit.writes),
-            ("LATENCY", |limit| limit.latency_target),
-            ("WEIGHT", |limit| limit.weight),
-        ];
-        let mut table = Table::new(
-            [("DEVICE", Align::Left)]
-                .into_iter()
-                .chain(COLUMNS.iter().map(|(heading, _)| (*heading, Align::Right))),
-        )
-        .indented(2);
-        for limit in &self.found.cgroup.controls.io {
-            let mut row = vec![limit.device.to_string()];
-            for (place, (_, get)) in COLUMNS.iter().enumerate() {
-                let value = get(limit).map(|limit| match (limit, place) {
-                    (Limit::Max, _) => Value::Max,
-                    (Limit::Value(value), 0 | 1) => Value::Bytes(value),
-                    (Limit::Value(value), 4) => {
-                        Value::of(value.saturating_mul(1000), crate::model::Unit::Nanoseconds)
-                    }
-                    (Limit::Value(value), _) => Value::Count(value),
-                });
-                row.push(or_absent(value.as_ref(), self.raw));
-            }
-            table.add(row);
-        }
-        self.section("I/O limits", &table, true)
+        self.section("I/O limits", &tables::io_limits(&self.found.cgroup.controls, self.raw), true)
     }
 
     fn usage(&mut self) -> io::Result<()> {
@@ -292,112 +236,16 @@ impl Page<'_, '_> {
         self.list("Events", items)
     }
 
-    fn devices(&mut self) -> io::Result<()> {
-        type Columns = [Column; 6];
-        const STAT: Columns = [
-            Column::IoReadBytes,
-            Column::IoWriteBytes,
-            Column::IoDiscardBytes,
-            Column::IoReads,
-            Column::IoWrites,
-            Column::IoDiscards,
-        ];
-        const BFQ: Columns = [
-            Column::BfqReadBytes,
-            Column::BfqWriteBytes,
-            Column::BfqDiscardBytes,
-            Column::BfqReads,
-            Column::BfqWrites,
-            Column::BfqDiscards,
-        ];
-        for (title, kinds, columns) in [
-            ("I/O", &[RowKind::IoStat, RowKind::BlkioBytes, RowKind::BlkioOps][..], STAT),
-            ("I/O under bfq", &[RowKind::BfqBytes, RowKind::BfqOps], BFQ),
-        ] {
-            let mut devices: BTreeMap<&str, [Option<u64>; 6]> = BTreeMap::new();
-            for &kind in kinds {
-                for (key, value) in self.found.cgroup.readings.rows(kind).iter() {
-                    if let Some(place) = columns.iter().position(|column| *column == key.column) {
-                        devices.entry(&*key.item).or_default()[place] = Some(value);
-                    }
-                }
-            }
-            let mut table = Table::new([
-                ("DEVICE", Align::Left),
-                ("READ", Align::Right),
-                ("WRITTEN", Align::Right),
-                ("DISCARDED", Align::Right),
-                ("READS", Align::Right),
-                ("WRITES", Align::Right),
-                ("DISCARDS", Align::Right),
-            ])
-            .indented(2);
-            for (device, values) in devices {
-                let mut row = vec![device.to_owned()];
-                for (place, value) in values.into_iter().enumerate() {
-                    let value =
-                        value.map(|value| if place < 3 { Value::Bytes(value) } else { Value::Count(value) });
-                    row.push(or_absent(value.as_ref(), self.raw));
-                }
-                table.add(row);
-            }
+    fn tables(&mut self) -> io::Result<()> {
+        let readings = &self.found.cgroup.readings;
+        for (title, table) in tables::devices(readings, self.raw) {
             self.section(title, &table, true)?;
         }
-        Ok(())
-    }
-
-    /// Huge pages, RDMA, misc, and what iocost says: what is not zero, and everything where all is asked for.
-    fn other_tables(&mut self) -> io::Result<()> {
-        for kind in [
-            RowKind::Hugetlb,
-            RowKind::RdmaCurrent,
-            RowKind::RdmaMax,
-            RowKind::MiscCurrent,
-            RowKind::MiscPeak,
-            RowKind::MiscMax,
-            RowKind::MiscEvents,
-        ] {
-            let mut table = Table::new([("", Align::Left), ("", Align::Left), ("", Align::Left)]).indented(2);
-            for (key, value) in self.found.cgroup.readings.rows(kind).iter() {
-                if self.all || value > 0 {
-                    let value = if kind == RowKind::Hugetlb && key.column != Column::HugetlbFailures {
-                        Value::Bytes(value)
-                    } else {
-                        Value::Count(value)
-                    };
-                    table.add(vec![
-                        key.item.to_string(),
-                        names::column(key.column).to_owned(),
-                        value.show(self.raw),
-                    ]);
-                }
-            }
-            self.section(names::table(kind), &table, false)?;
+        for (title, table) in tables::others(readings, self.all, self.raw) {
+            self.section(title, &table, false)?;
         }
-        Ok(())
-    }
-
-    fn pressure(&mut self) -> io::Result<()> {
-        let mut table = Table::new([
-            ("RESOURCE", Align::Left),
-            ("TASKS", Align::Left),
-            ("AVG10", Align::Right),
-            ("AVG60", Align::Right),
-            ("AVG300", Align::Right),
-            ("TOTAL", Align::Right),
-        ])
-        .indented(2);
-        for (resource, tasks, fields) in PRESSURE {
-            let values = fields.map(|field| {
-                self.found.cgroup.readings.get(field).map(|value| Value::of(value, field.unit()))
-            });
-            if values.iter().any(Option::is_some) {
-                let mut row = vec![(*resource).to_owned(), (*tasks).to_owned()];
-                row.extend(values.iter().map(|value| or_absent(value.as_ref(), self.raw)));
-                table.add(row);
-            }
-        }
-        self.section("Pressure (percent of the time in which tasks waited)", &table, true)
+        let pressure = tables::pressure(readings, self.raw);
+        self.section("Pressure (percent of the time in which tasks waited)", &pressure, true)
     }
 
     fn processes(&mut self) -> io::Result<()> {
