@@ -521,3 +521,27 @@ fn a_cgroup_that_ends_between_the_samples() {
     assert_eq!(exit, Exit::Done, "{}", String::from_utf8_lossy(&err));
     assert!(text.starts_with(&ends) && text.contains("ended while it was looked at"), "{text}");
 }
+
+#[test]
+fn the_tightest_limit_and_the_least_headroom_count() {
+    let tree = FakeTree::new();
+    let memory = |path: &str, current: &str, max: &str| {
+        tree.group(path, &[("memory.current", current), ("memory.max", max), ("cpu.max", "50000 100000\n")]);
+    };
+    memory("/a", "100", "200");
+    memory("/a/b", "90", "95");
+    memory("/a/b/c", "10", "1000");
+    let limits = |path: &str| {
+        let out = shown(&tree, &["inspect", "--no-rates", "--raw", path]);
+        let line = out.lines().find(|line| line.trim_start().starts_with("memory.max ")).expect("a limit");
+        line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limits("/a"), ["200", "200", "100"], "its own");
+    assert_eq!(limits("/a/b"), ["95", "95", "5"], "its own, tighter than its parent's");
+    assert_eq!(limits("/a/b/c"), ["1000", "95", "5", "/a/b"], "that of the ancestor which is tightest");
+    tree.group("/a/b/c", &[("memory.current", "10"), ("memory.max", "96")]);
+    tree.group("/a", &[("memory.current", "198")]);
+    assert_eq!(limits("/a/b/c"), ["96", "95", "2", "/a/b"], "another one is nearest to its limit");
+    let out = shown(&tree, &["inspect", "--no-rates", "/a/b/c"]);
+    assert!(out.contains("  cpu.max (cores)    0.5        0.5         -\n"), "a tie is its own:\n{out}");
+}

@@ -97,14 +97,6 @@ impl Page<'_, '_> {
             let name = id.parse().ok().and_then(user_name);
             name.map_or_else(|| id.clone(), |name| format!("{id} ({name})"))
         });
-        let children = self
-            .found
-            .samples
-            .now
-            .cgroups
-            .iter()
-            .filter(|other| parent_path(&other.identity.path) == Some(&*cgroup.identity.path))
-            .count();
         let items = [
             ("id", Some(cgroup.identity.id.to_string())),
             ("unit", owner.unit.clone()),
@@ -112,7 +104,7 @@ impl Page<'_, '_> {
             ("user", user),
             ("state", (!state.is_empty()).then(|| state.join(", "))),
             ("parent", parent_path(&cgroup.identity.path).map(display_path)),
-            ("children", Some(children.to_string())),
+            ("children", Some(self.children().to_string())),
         ];
         let mut table = Table::new([("", Align::Left), ("", Align::Left)]).indented(2);
         for (name, value) in items {
@@ -121,6 +113,12 @@ impl Page<'_, '_> {
             }
         }
         table.write(self.out, false, self.width)
+    }
+
+    fn children(&self) -> usize {
+        let path = &*self.found.cgroup.identity.path;
+        let cgroups = &self.found.samples.now.cgroups;
+        cgroups.iter().filter(|other| parent_path(&other.identity.path) == Some(path)).count()
     }
 
     fn hierarchies(&mut self) -> io::Result<()> {
@@ -282,9 +280,8 @@ impl Page<'_, '_> {
         let listed = found.processes.len();
         let title = match found.process_count {
             0 => {
-                let below = found.cgroup.readings.get(Field::Populated) == Some(1);
-                let where_else = if below { "; there are some below" } else { "" };
-                return writeln!(self.out, "\nProcesses: none{where_else}");
+                let itself = if self.children() > 0 { " in the cgroup itself" } else { "" };
+                return writeln!(self.out, "\nProcesses: none{itself}");
             }
             count if count > listed => {
                 format!("Processes ({count}, the {listed} with most resident memory; --all lists every one)")
