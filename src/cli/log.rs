@@ -8,11 +8,12 @@ use tracing::level_filters::LevelFilter;
 /// What is logged, and how.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
+    // The ids keep these global flags apart from a subcommand's own `--format`.
     /// The least important messages to log.
-    #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
+    #[arg(id = "log.level", long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
     level: LogLevel,
     /// How a message is written on the standard error.
-    #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
+    #[arg(id = "log.format", long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
     format: LogFormat,
 }
 
