@@ -279,6 +279,8 @@ impl Sampler {
         report.deaths_unscraped = self.linger.unscraped;
         report.descriptors_held = self.reader.budget.held() as u64;
 
+        // The pass may have buried some: an order that names them would leave another snapshot's cgroups in their places.
+        self.tree.sort();
         let mut snapshot = self.unused_snapshot();
         // It was chosen, or made, because nobody else holds it.
         if let Some(target) = Arc::get_mut(&mut snapshot) {
