@@ -1,6 +1,10 @@
 //! The real binary as a test's own process: started on a port of the kernel's choice, killed by its pid at the end.
 
-#![allow(dead_code, reason = "every test file uses its own part")]
+#![allow(
+    dead_code,
+    clippy::print_stderr,
+    reason = "every test file uses its own part; a failed test shows the log"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
