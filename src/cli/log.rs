@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 /// What is logged, and how.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
+    // The ids keep these global flags apart from a subcommand's own `--format`.
     /// The least important messages to log.
     #[arg(id = "log.level", long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
     level: LogLevel,

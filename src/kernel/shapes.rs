@@ -97,8 +97,10 @@ impl Shapes {
         }
         let shape = learn(table, text, &mut self.devices);
         rows.reshape(Arc::clone(&shape.schema));
-        let filled = fill_known(&shape, table.format, text, rows)?;
-        debug_assert!(filled, "a text has the shape that was learnt from it");
+        // A text that does not even have the shape learnt from it was cut off, or is no table at all.
+        if !fill_known(&shape, table.format, text, rows)? {
+            return Err(Malformed::new("a table, whole", text));
+        }
         let known = &mut self.known[table.kind as usize];
         if known.len() == REMEMBERED {
             known.remove(0);
@@ -167,10 +169,11 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         }
         // Nineteen digits always fit.
         if digits == 0 || digits > 19 || !matches!(rest.get(digits), None | Some(b'\n')) {
-            return match key.row {
-                Some(_) => Err(Malformed::new("`NAME NUMBER`", text)),
-                None => Ok(false),
-            };
+            if key.row.is_some() {
+                return Err(Malformed::new("`NAME NUMBER`", text));
+            }
+            // Nobody asked for this row: it may hold anything.
+            digits = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
         }
         if let Some(row) = key.row {
             values[row] = Reading::new(number.saturating_mul(key.scale));
@@ -273,9 +276,13 @@ mod tests {
         let (mut shapes, mut readings) = (shapes(), Readings::default());
         assert!(fill(&mut shapes, &mut readings, "anon x\n").is_err());
         fill(&mut shapes, &mut readings, "anon 1\n").expect("a table");
-        for text in ["anon \n", "anon 1x\n", "anon 99999999999999999999\n"] {
+        for text in
+            ["anon \n", "anon 1x\n", "anon 99999999999999999999\n", "anon 1\nfil", "anon 1\n\n", "anon"]
+        {
             assert!(fill(&mut shapes, &mut readings, text).is_err(), "{text:?}");
         }
+        fill(&mut shapes, &mut readings, "skipped one two\nanon 2\n").expect("nobody asked for that row");
+        assert_eq!(readings.memory_stat("anon"), Some(2));
     }
 
     #[test]
