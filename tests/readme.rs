@@ -15,7 +15,7 @@ fn root() -> PathBuf {
 }
 
 fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+    fs::read_to_string(root().join("README.md")).expect("README.md is there")
 }
 
 /// The text with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
@@ -51,9 +51,9 @@ fn flags() -> String {
         .env("COLUMNS", "100")
         .env_remove("STOCKADE_CONFIG")
         .output()
-        .unwrap();
+        .expect("cargo has built the program");
     assert!(output.status.success(), "{output:?}");
-    let help = String::from_utf8(output.stdout).unwrap();
+    let help = String::from_utf8(output.stdout).expect("help is text");
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
     format!("```\n{}\n```\n", help.join("\n").trim_end())
 }
