@@ -3,6 +3,7 @@
 //! `memory.stat` has some fifty rows with the same names for every cgroup. The names are compared where they stand and
 //! the numbers written to the row; only a text with other names than any before makes a new [`Schema`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::devices::Devices;
@@ -69,7 +70,7 @@ impl Shapes {
     /// Fills a table from its file's text; no text makes its numbers absent.
     ///
     /// # Errors
-    /// A kept row whose value is neither a number nor `max`.
+    /// A kept row whose value is neither a number nor `max`; lines that are not in the table's form.
     pub fn fill(
         &mut self,
         table: &Table,
@@ -97,8 +98,9 @@ impl Shapes {
         }
         let shape = learn(table, text, &mut self.devices);
         rows.reshape(Arc::clone(&shape.schema));
-        let filled = fill_known(&shape, table.format, text, rows)?;
-        debug_assert!(filled, "a text has the shape that was learnt from it");
+        if !fill_known(&shape, table.format, text, rows)? {
+            return Err(Malformed::new("`NAME NUMBER` lines", text));
+        }
         let known = &mut self.known[table.kind as usize];
         if known.len() == REMEMBERED {
             known.remove(0);
@@ -155,6 +157,11 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         let Some(rest) = text.strip_prefix(&*key.name).and_then(|rest| rest.strip_prefix(b" ")) else {
             return Ok(false);
         };
+        let Some(row) = key.row else {
+            let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            text = rest.get(end + 1..).unwrap_or_default();
+            continue;
+        };
         let mut number = 0u64;
         let mut digits = 0usize;
         for &byte in rest {
@@ -167,14 +174,9 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         }
         // Nineteen digits always fit.
         if digits == 0 || digits > 19 || !matches!(rest.get(digits), None | Some(b'\n')) {
-            return match key.row {
-                Some(_) => Err(Malformed::new("`NAME NUMBER`", text)),
-                None => Ok(false),
-            };
+            return Err(Malformed::new("`NAME NUMBER`", text));
         }
-        if let Some(row) = key.row {
-            values[row] = Reading::new(number.saturating_mul(key.scale));
-        }
+        values[row] = Reading::new(number.saturating_mul(key.scale));
         text = rest.get(digits + 1..).unwrap_or_default();
     }
     Ok(text.is_empty())
@@ -202,9 +204,10 @@ fn fill_triples<'a>(
 fn learn(table: &Table, text: &[u8], devices: &mut Devices) -> Shape {
     let mut raw = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
+    let mut seen: HashSet<Key> = HashSet::new();
     let mut add = |outer: &[u8], name: &[u8]| {
         // A row that is there twice would be a series that is there twice: the first one is kept.
-        let kept = (table.classify)(outer, name, devices).filter(|(key, _)| !keys.contains(key));
+        let kept = (table.classify)(outer, name, devices).filter(|(key, _)| seen.insert(key.clone()));
         let (row, scale) = kept.map_or((None, 1), |(key, scale)| {
             keys.push(key);
             (Some(keys.len() - 1), scale)
