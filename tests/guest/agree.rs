@@ -8,16 +8,25 @@ use crate::exposition::Exposition;
 use crate::outcome::{Step, Stop, ensure};
 use crate::tree::{Group, Hierarchies, eventually, read_if_there};
 
+/// What is compared. Huge pages are read at the slow clock, so no other scenario waits for them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Topic {
+    /// Everything but huge pages.
+    Usual,
+    /// Huge pages alone.
+    Hugetlb,
+}
+
 /// Compares every known file of the groups. Counters lie between what was read before and after; gauges must be what
 /// was read both times, and are read again while they move; controls may be late. What the kernel does not have must
 /// not be exported. Gives the last scrape.
-pub(crate) fn agree(tree: &Hierarchies, daemon: &mut Daemon, groups: &[&Group]) -> Step<Exposition> {
+pub(crate) fn agree(tree: &Hierarchies, daemon: &mut Daemon, groups: &[&Group], topic: Topic) -> Step<Exposition> {
     // What the last round left open, said if there is no better round in time.
     let open = std::cell::RefCell::new(Vec::new());
     let scrape = eventually("every gauge stands still and every control is read again", || {
-        let before = read(tree, groups)?;
+        let before = read(tree, groups, topic)?;
         let scrape = daemon.scrape_after_now()?;
-        let after = read(tree, groups)?;
+        let after = read(tree, groups, topic)?;
         let mut open = open.borrow_mut();
         open.clear();
         let mut wrong = Vec::new();
@@ -63,10 +72,10 @@ fn fits(value: Option<f64>, low: Option<f64>, high: Option<f64>, per_unit: f64) 
 
 type Reading = (String, &'static Check, Option<f64>);
 
-fn read(tree: &Hierarchies, groups: &[&Group]) -> Step<Vec<Reading>> {
+fn read(tree: &Hierarchies, groups: &[&Group], topic: Topic) -> Step<Vec<Reading>> {
     let mut found = Vec::new();
     for group in groups {
-        for check in table(tree) {
+        for check in table(tree).filter(|check| (check.controller == "hugetlb") == (topic == Topic::Hugetlb)) {
             let text = group.read(tree, check.controller, check.file)?;
             found.push((group.label(), check, text.and_then(|text| number(&text, check.key))));
         }

@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     Counter,
     /// Up and down: compared once two readings are alike.
     Gauge,
-    /// Set by a write: without a watch it is read at a slow clock only, so it may be late.
+    /// Set by a write, or read seldom: what no notice tells of is read at a slow clock only, so it may be late.
     Control,
 }
 
@@ -158,14 +158,14 @@ const V2: &[Check] = &[
     control("cgroup_io_read_limit_bytes_per_second", VDA, "io", "io.max", Key::Device("vda", "rbps")),
     control("cgroup_io_write_limit_operations_per_second", VDA, "io", "io.max", Key::Device("vda", "wiops")),
     gauge("cgroup_pids_current", &[], "pids", "pids.current", Key::Single),
-    total("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
+    control("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
     control("cgroup_pids_limit", &[], "pids", "pids.max", Key::Limit),
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
     control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
     control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
-    gauge("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
+    control("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
     control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
-    total("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.events", Key::Flat("max")),
+    control("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.events", Key::Flat("max")),
 ];
 
 const BLKIO_BYTES: &str = "blkio.throttle.io_service_bytes_recursive";
@@ -212,10 +212,10 @@ const V1: &[Check] = &[
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
     control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
     control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
-    gauge("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.usage_in_bytes", Key::Single),
+    control("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.usage_in_bytes", Key::Single),
     control("cgroup_hugetlb_peak_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max_usage_in_bytes", Key::Single),
     control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.limit_in_bytes", Key::Limit),
-    total("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.failcnt", Key::Single),
+    control("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.failcnt", Key::Single),
     gauge("cgroup_freezer_state", &[("state", "frozen")], "freezer", "freezer.state", Key::Word("FROZEN")),
 ];
 

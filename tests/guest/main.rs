@@ -34,6 +34,7 @@ use std::{env, fs};
 
 use serde_json::json;
 
+use crate::agree::Topic;
 use crate::daemon::Daemon;
 use crate::exposition::Exposition;
 use crate::outcome::{During, Outcome, Step, Stop};
@@ -56,9 +57,14 @@ impl Guest {
 
     /// Compares everything of these groups; see [`agree::agree`].
     fn agree(&mut self, groups: &[&Group]) -> Step<Exposition> {
+        self.agree_on(groups, Topic::Usual)
+    }
+
+    /// Compares one topic of these groups.
+    fn agree_on(&mut self, groups: &[&Group], topic: Topic) -> Step<Exposition> {
         self.daemon()?;
         let daemon = self.daemon.as_mut().ok_or_else(|| Stop::Failed("no daemon".into()))?;
-        agree::agree(&self.tree, daemon, groups)
+        agree::agree(&self.tree, daemon, groups, topic)
     }
 }
 
