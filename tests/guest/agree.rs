@@ -20,7 +20,12 @@ pub(crate) enum Topic {
 /// Compares every known file of the groups. Counters lie between what was read before and after; gauges must be what
 /// was read both times, and are read again while they move; controls may be late. What the kernel does not have must
 /// not be exported. Gives the last scrape.
-pub(crate) fn agree(tree: &Hierarchies, daemon: &mut Daemon, groups: &[&Group], topic: Topic) -> Step<Exposition> {
+pub(crate) fn agree(
+    tree: &Hierarchies,
+    daemon: &mut Daemon,
+    groups: &[&Group],
+    topic: Topic,
+) -> Step<Exposition> {
     // What the last round left open, said if there is no better round in time.
     let open = std::cell::RefCell::new(Vec::new());
     let scrape = eventually("every gauge stands still and every control is read again", || {
@@ -75,7 +80,8 @@ type Reading = (String, &'static Check, Option<f64>);
 fn read(tree: &Hierarchies, groups: &[&Group], topic: Topic) -> Step<Vec<Reading>> {
     let mut found = Vec::new();
     for group in groups {
-        for check in table(tree).filter(|check| (check.controller == "hugetlb") == (topic == Topic::Hugetlb)) {
+        for check in table(tree).filter(|check| (check.controller == "hugetlb") == (topic == Topic::Hugetlb))
+        {
             let text = group.read(tree, check.controller, check.file)?;
             found.push((group.label(), check, text.and_then(|text| number(&text, check.key))));
         }
@@ -88,7 +94,9 @@ pub(crate) fn number(text: &str, key: Key) -> Option<f64> {
     match key {
         Key::Single => text.trim().parse().ok(),
         Key::Limit => text.trim().parse().ok().filter(|value| *value < 9.2e18 && *value >= 0.0),
-        Key::Flat(name) => text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok()),
+        Key::Flat(name) => {
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        }
         Key::Pressure(kind) => {
             let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
             line.split_once("total=")?.1.trim().parse().ok()

@@ -13,8 +13,15 @@ const STAGE: &str = "/tmp/capture";
 /// A file longer than this is no fixture (`cgroup.procs` of a fork bomb, say).
 const LONGEST: usize = 64 << 10;
 const HOST: &[&str] = &[
-    "proc/pressure/cpu", "proc/pressure/memory", "proc/pressure/io", "proc/pressure/irq", "proc/meminfo",
-    "proc/self/mountinfo", "proc/cgroups", "proc/sys/kernel/osrelease", "proc/version",
+    "proc/pressure/cpu",
+    "proc/pressure/memory",
+    "proc/pressure/io",
+    "proc/pressure/irq",
+    "proc/meminfo",
+    "proc/self/mountinfo",
+    "proc/cgroups",
+    "proc/sys/kernel/osrelease",
+    "proc/version",
     "sys/devices/system/cpu/online",
 ];
 
@@ -52,7 +59,8 @@ pub(crate) fn capture(tree: &Hierarchies, disk: &str) -> Outcome {
     ];
     eventually("the burners have run into their quota", || {
         let stat = cpu.read(tree, "cpu", "cpu.stat")?;
-        let throttled = |text: &str| text.lines().any(|line| line.starts_with("nr_throttled") && !line.ends_with(" 0"));
+        let throttled =
+            |text: &str| text.lines().any(|line| line.starts_with("nr_throttled") && !line.ends_with(" 0"));
         Ok(stat.as_deref().is_none_or(throttled).then_some(()))
     })?;
     let stage = Path::new(STAGE);

@@ -55,20 +55,44 @@ pub(crate) enum Kind {
 
 type Labels = &'static [(&'static str, &'static str)];
 
-const fn gauge(metric: &'static str, labels: Labels, controller: &'static str, file: &'static str, key: Key) -> Check {
+const fn gauge(
+    metric: &'static str,
+    labels: Labels,
+    controller: &'static str,
+    file: &'static str,
+    key: Key,
+) -> Check {
     Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Gauge }
 }
 
-const fn control(metric: &'static str, labels: Labels, controller: &'static str, file: &'static str, key: Key) -> Check {
+const fn control(
+    metric: &'static str,
+    labels: Labels,
+    controller: &'static str,
+    file: &'static str,
+    key: Key,
+) -> Check {
     Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Control }
 }
 
-const fn total(metric: &'static str, labels: Labels, controller: &'static str, file: &'static str, key: Key) -> Check {
+const fn total(
+    metric: &'static str,
+    labels: Labels,
+    controller: &'static str,
+    file: &'static str,
+    key: Key,
+) -> Check {
     Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Counter }
 }
 
 /// Seconds out of a file in smaller units.
-const fn seconds(metric: &'static str, controller: &'static str, file: &'static str, key: Key, per_unit: f64) -> Check {
+const fn seconds(
+    metric: &'static str,
+    controller: &'static str,
+    file: &'static str,
+    key: Key,
+    per_unit: f64,
+) -> Check {
     Check { metric, labels: &[], controller, file, key, per_unit, kind: Kind::Counter }
 }
 
@@ -92,8 +116,20 @@ const FREE: &[Check] = &[
     seconds("cgroup_cpu_system_seconds_total", "", "cpu.stat", Key::Flat("system_usec"), MICRO),
     seconds("cgroup_pressure_cpu_waiting_seconds_total", "", "cpu.pressure", Key::Pressure("some"), MICRO),
     seconds("cgroup_pressure_cpu_stalled_seconds_total", "", "cpu.pressure", Key::Pressure("full"), MICRO),
-    seconds("cgroup_pressure_memory_waiting_seconds_total", "", "memory.pressure", Key::Pressure("some"), MICRO),
-    seconds("cgroup_pressure_memory_stalled_seconds_total", "", "memory.pressure", Key::Pressure("full"), MICRO),
+    seconds(
+        "cgroup_pressure_memory_waiting_seconds_total",
+        "",
+        "memory.pressure",
+        Key::Pressure("some"),
+        MICRO,
+    ),
+    seconds(
+        "cgroup_pressure_memory_stalled_seconds_total",
+        "",
+        "memory.pressure",
+        Key::Pressure("full"),
+        MICRO,
+    ),
     seconds("cgroup_pressure_io_waiting_seconds_total", "", "io.pressure", Key::Pressure("some"), MICRO),
     seconds("cgroup_pressure_io_stalled_seconds_total", "", "io.pressure", Key::Pressure("full"), MICRO),
     seconds("cgroup_pressure_irq_stalled_seconds_total", "", "irq.pressure", Key::Pressure("full"), MICRO),
@@ -115,7 +151,13 @@ const V2: &[Check] = &[
     total("cgroup_memory_events_total", &[("event", "high")], "memory", "memory.events", Key::Flat("high")),
     total("cgroup_memory_events_total", &[("event", "max")], "memory", "memory.events", Key::Flat("max")),
     total("cgroup_memory_events_total", &[("event", "oom")], "memory", "memory.events", Key::Flat("oom")),
-    total("cgroup_memory_events_total", &[("event", "oom_kill")], "memory", "memory.events", Key::Flat("oom_kill")),
+    total(
+        "cgroup_memory_events_total",
+        &[("event", "oom_kill")],
+        "memory",
+        "memory.events",
+        Key::Flat("oom_kill"),
+    ),
     total(
         "cgroup_memory_events_total",
         &[("event", "oom_group_kill")],
@@ -134,8 +176,20 @@ const V2: &[Check] = &[
     gauge("cgroup_memory_stat_bytes", &[("stat", "file")], "memory", "memory.stat", Key::Flat("file")),
     gauge("cgroup_memory_stat_bytes", &[("stat", "shmem")], "memory", "memory.stat", Key::Flat("shmem")),
     gauge("cgroup_memory_stat_bytes", &[("stat", "kernel")], "memory", "memory.stat", Key::Flat("kernel")),
-    gauge("cgroup_memory_stat_bytes", &[("stat", "inactive_file")], "memory", "memory.stat", Key::Flat("inactive_file")),
-    total("cgroup_memory_stat_events_total", &[("stat", "pgfault")], "memory", "memory.stat", Key::Flat("pgfault")),
+    gauge(
+        "cgroup_memory_stat_bytes",
+        &[("stat", "inactive_file")],
+        "memory",
+        "memory.stat",
+        Key::Flat("inactive_file"),
+    ),
+    total(
+        "cgroup_memory_stat_events_total",
+        &[("stat", "pgfault")],
+        "memory",
+        "memory.stat",
+        Key::Flat("pgfault"),
+    ),
     total(
         "cgroup_memory_stat_events_total",
         &[("stat", "workingset_refault_anon")],
@@ -148,7 +202,13 @@ const V2: &[Check] = &[
     seconds("cgroup_cpu_throttled_seconds_total", "cpu", "cpu.stat", Key::Flat("throttled_usec"), MICRO),
     total("cgroup_cpu_bursts_total", &[], "cpu", "cpu.stat", Key::Flat("nr_bursts")),
     seconds("cgroup_cpu_burst_seconds_total", "cpu", "cpu.stat", Key::Flat("burst_usec"), MICRO),
-    seconds("cgroup_cpu_throttled_local_seconds_total", "cpu", "cpu.stat.local", Key::Flat("throttled_usec"), MICRO),
+    seconds(
+        "cgroup_cpu_throttled_local_seconds_total",
+        "cpu",
+        "cpu.stat.local",
+        Key::Flat("throttled_usec"),
+        MICRO,
+    ),
     control("cgroup_cpu_weight", &[], "cpu", "cpu.weight", Key::Single),
     total("cgroup_io_read_bytes_total", VDA, "io", "io.stat", Key::Device("vda", "rbytes")),
     total("cgroup_io_write_bytes_total", VDA, "io", "io.stat", Key::Device("vda", "wbytes")),
@@ -163,9 +223,21 @@ const V2: &[Check] = &[
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
     control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
     control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
-    control("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
+    control(
+        "cgroup_hugetlb_current_bytes",
+        &[("size", "2MB")],
+        "hugetlb",
+        "hugetlb.2MB.current",
+        Key::Single,
+    ),
     control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
-    control("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.events", Key::Flat("max")),
+    control(
+        "cgroup_hugetlb_failures_total",
+        &[("size", "2MB")],
+        "hugetlb",
+        "hugetlb.2MB.events",
+        Key::Flat("max"),
+    ),
 ];
 
 const BLKIO_BYTES: &str = "blkio.throttle.io_service_bytes_recursive";
@@ -178,7 +250,13 @@ const V1: &[Check] = &[
     gauge("cgroup_memory_swap_current_bytes", &[], "memory", "memory.stat", Key::Flat("total_swap")),
     control("cgroup_memory_limit_bytes", &[("limit", "max")], "memory", "memory.limit_in_bytes", Key::Limit),
     gauge("cgroup_memory_under_oom", &[], "memory", "memory.oom_control", Key::Flat("under_oom")),
-    total("cgroup_memory_events_total", &[("event", "oom_kill")], "memory", "memory.oom_control", Key::Flat("oom_kill")),
+    total(
+        "cgroup_memory_events_total",
+        &[("event", "oom_kill")],
+        "memory",
+        "memory.oom_control",
+        Key::Flat("oom_kill"),
+    ),
     total("cgroup_memory_failures_total", &[("counter", "memory")], "memory", "memory.failcnt", Key::Single),
     gauge("cgroup_memory_stat_bytes", &[("stat", "anon")], "memory", "memory.stat", Key::Flat("total_rss")),
     gauge("cgroup_memory_stat_bytes", &[("stat", "file")], "memory", "memory.stat", Key::Flat("total_cache")),
@@ -189,7 +267,13 @@ const V1: &[Check] = &[
         "memory.stat",
         Key::Flat("total_inactive_file"),
     ),
-    total("cgroup_memory_stat_events_total", &[("stat", "pgfault")], "memory", "memory.stat", Key::Flat("total_pgfault")),
+    total(
+        "cgroup_memory_stat_events_total",
+        &[("stat", "pgfault")],
+        "memory",
+        "memory.stat",
+        Key::Flat("total_pgfault"),
+    ),
     total("cgroup_cpu_periods_total", &[], "cpu", "cpu.stat", Key::Flat("nr_periods")),
     total("cgroup_cpu_throttled_periods_total", &[], "cpu", "cpu.stat", Key::Flat("nr_throttled")),
     seconds("cgroup_cpu_throttled_seconds_total", "cpu", "cpu.stat", Key::Flat("throttled_time"), NANO),
@@ -212,10 +296,34 @@ const V1: &[Check] = &[
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
     control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
     control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
-    control("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.usage_in_bytes", Key::Single),
-    control("cgroup_hugetlb_peak_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max_usage_in_bytes", Key::Single),
-    control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.limit_in_bytes", Key::Limit),
-    control("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.failcnt", Key::Single),
+    control(
+        "cgroup_hugetlb_current_bytes",
+        &[("size", "2MB")],
+        "hugetlb",
+        "hugetlb.2MB.usage_in_bytes",
+        Key::Single,
+    ),
+    control(
+        "cgroup_hugetlb_peak_bytes",
+        &[("size", "2MB")],
+        "hugetlb",
+        "hugetlb.2MB.max_usage_in_bytes",
+        Key::Single,
+    ),
+    control(
+        "cgroup_hugetlb_limit_bytes",
+        &[("size", "2MB")],
+        "hugetlb",
+        "hugetlb.2MB.limit_in_bytes",
+        Key::Limit,
+    ),
+    control(
+        "cgroup_hugetlb_failures_total",
+        &[("size", "2MB")],
+        "hugetlb",
+        "hugetlb.2MB.failcnt",
+        Key::Single,
+    ),
     gauge("cgroup_freezer_state", &[("state", "frozen")], "freezer", "freezer.state", Key::Word("FROZEN")),
 ];
 

@@ -46,6 +46,8 @@ pub(crate) fn recreated_path(guest: &mut Guest) -> Outcome {
     let group = Group::make(&guest.tree, "again")?;
     let scrape = guest.agree(&[&group])?;
     let usage = scrape.get("cgroup_cpu_usage_seconds_total", &[("cgroup", &group.label())])?;
-    ensure(usage.is_none_or(|usage| usage < 0.3), || format!("a new group begins with the old one's {usage:?} s"))?;
+    ensure(usage.is_none_or(|usage| usage < 0.3), || {
+        format!("a new group begins with the old one's {usage:?} s")
+    })?;
     Ok(String::new())
 }

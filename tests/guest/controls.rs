@@ -12,7 +12,9 @@ pub(crate) fn seen_at_once(guest: &mut Guest) -> Outcome {
     let method = before.0.iter().find(|series| series.name == "stockade_watch_method" && series.value > 0.5);
     let method = method.and_then(|series| series.label("method")).unwrap_or_default().to_owned();
     if method == "walk" {
-        return Err(Stop::Absent("nothing watches control files here: they are read at the slow clock".into()));
+        return Err(Stop::Absent(
+            "nothing watches control files here: they are read at the slow clock".into(),
+        ));
     }
     for limit in ["100", "200"] {
         group.write(&guest.tree, "pids", "pids.max", limit)?;
@@ -31,6 +33,8 @@ pub(crate) fn seen_at_once(guest: &mut Guest) -> Outcome {
     let after = guest.daemon()?.scrape_after_now()?;
     let counted = writes(&after) - writes(&before);
     // Writes of one process close together may be merged into one notice.
-    ensure((1.0..=2.0).contains(&counted), || format!("pids.max was written twice, {counted} writes are counted"))?;
+    ensure((1.0..=2.0).contains(&counted), || {
+        format!("pids.max was written twice, {counted} writes are counted")
+    })?;
     Ok(method)
 }

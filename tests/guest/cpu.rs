@@ -60,8 +60,11 @@ pub(crate) fn bursts(guest: &mut Guest) -> Outcome {
     }
     quota(guest, &group, "50000")?;
     group.write(&guest.tree, "cpu", file, "50000")?;
-    let limit = guest.agree(&[&group])?.get("cgroup_cpu_burst_limit_seconds", &[("cgroup", &group.label())])?;
-    ensure(limit.is_some_and(|limit| (limit - 0.05).abs() < 1e-9), || format!("a burst of 50 ms is shown as {limit:?}"))?;
+    let limit =
+        guest.agree(&[&group])?.get("cgroup_cpu_burst_limit_seconds", &[("cgroup", &group.label())])?;
+    ensure(limit.is_some_and(|limit| (limit - 0.05).abs() < 1e-9), || {
+        format!("a burst of 50 ms is shown as {limit:?}")
+    })?;
     // Two burners want two CPUs: each start after idle periods spends what was saved.
     let daemon = guest.daemon()?;
     eventually("a burst is counted", || {

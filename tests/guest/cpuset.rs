@@ -16,6 +16,8 @@ pub(crate) fn one_cpu(guest: &mut Guest) -> Outcome {
     let one = cpus(guest, &group)?;
     let child = group.child(&guest.tree, "inside")?;
     let inherited = cpus(guest, &child)?;
-    ensure([both, one, inherited] == [2.0, 1.0, 1.0], || format!("2, 1 and 1 CPUs are shown as {both}, {one}, {inherited}"))?;
+    ensure([both, one, inherited] == [2.0, 1.0, 1.0], || {
+        format!("2, 1 and 1 CPUs are shown as {both}, {one}, {inherited}")
+    })?;
     Ok(String::new())
 }

@@ -32,14 +32,16 @@ impl Exposition {
     /// Scrapes `/metrics`.
     pub(crate) fn scrape(address: SocketAddr) -> Step<Self> {
         let timeout = Duration::from_secs(20);
-        let mut stream = TcpStream::connect_timeout(&address, timeout).during(format!("connect to {address}"))?;
+        let mut stream =
+            TcpStream::connect_timeout(&address, timeout).during(format!("connect to {address}"))?;
         stream.set_read_timeout(Some(timeout)).during("set a timeout")?;
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).during("send a scrape")?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).during("read a scrape")?;
         let answer = String::from_utf8(answer).during("a scrape is UTF-8")?;
-        let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| Stop::Failed("no HTTP body".into()))?;
+        let (head, body) =
+            answer.split_once("\r\n\r\n").ok_or_else(|| Stop::Failed("no HTTP body".into()))?;
         ensure(head.starts_with("HTTP/1.1 200"), || format!("the scrape was answered: {head}"))?;
         let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
         let body = if chunked { unchunk(body)? } else { body.to_owned() };
@@ -50,7 +52,9 @@ impl Exposition {
     pub(crate) fn parse(text: &str) -> Step<Self> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines
-            .map(|line| series(line).ok_or_else(|| Stop::Failed(format!("no line of the text format: {line:?}"))))
+            .map(|line| {
+                series(line).ok_or_else(|| Stop::Failed(format!("no line of the text format: {line:?}")))
+            })
             .collect::<Step<_>>()
             .map(Self)
     }
@@ -74,7 +78,8 @@ impl Exposition {
 fn unchunk(mut body: &str) -> Step<String> {
     let mut whole = String::new();
     loop {
-        let (size, rest) = body.split_once("\r\n").ok_or_else(|| Stop::Failed("a chunk without size".into()))?;
+        let (size, rest) =
+            body.split_once("\r\n").ok_or_else(|| Stop::Failed("a chunk without size".into()))?;
         let size = usize::from_str_radix(size.trim(), 16).during("a chunk's size")?;
         if size == 0 {
             return Ok(whole);

@@ -30,7 +30,9 @@ pub(crate) fn frozen_and_thawed(guest: &mut Guest) -> Outcome {
             Ok((state == now).then_some(()))
         })?;
         let shown = guest.agree(&[&group])?.want("cgroup_frozen", &[("cgroup", &group.label())])?;
-        ensure((shown - expected).abs() < 0.5, || format!("{word} was written to {file}, frozen is {shown}"))?;
+        ensure((shown - expected).abs() < 0.5, || {
+            format!("{word} was written to {file}, frozen is {shown}")
+        })?;
     }
     Ok(String::new())
 }

@@ -28,7 +28,9 @@ pub(crate) fn given_and_refused(guest: &mut Guest) -> Outcome {
     let label = group.label();
     let labels = [("cgroup", label.as_str()), ("size", "2MB")];
     let current = scrape.want("cgroup_hugetlb_current_bytes", &labels)?;
-    ensure(said == "given" && (current - 4_194_304.0).abs() < 0.5, || format!("4 MiB were {said}, {current} are shown"))?;
+    ensure(said == "given" && (current - 4_194_304.0).abs() < 0.5, || {
+        format!("4 MiB were {said}, {current} are shown")
+    })?;
     let said = Load::start(&group, &["huge", "2M", "/tmp/huge/refused"])?.await_ready()?;
     ensure(said == "refused", || "a third page fitted into a limit of two".into())?;
     let scrape = guest.agree_on(&[&group], Topic::Hugetlb)?;

@@ -22,7 +22,8 @@ pub(crate) fn mount_files() -> Step {
         return Ok(());
     }
     busybox(&["mke2fs", "-F", "/dev/vdb"])?;
-    busybox(&["mount", "-t", "ext2", "/dev/vdb", "/mnt"]).or_else(|_| busybox(&["mount", "-t", "ext4", "/dev/vdb", "/mnt"]))
+    busybox(&["mount", "-t", "ext2", "/dev/vdb", "/mnt"])
+        .or_else(|_| busybox(&["mount", "-t", "ext4", "/dev/vdb", "/mnt"]))
 }
 
 /// Bytes and operations of a device, to the byte.
@@ -32,9 +33,12 @@ pub(crate) fn reads_and_writes(guest: &mut Guest) -> Outcome {
     let _write = Load::ready(&group, &["write", "/dev/vda", "4M"])?;
     let _read = Load::ready(&group, &["read", "/dev/vda", "2M"])?;
     let scrape = guest.agree(&[&group])?;
-    for (metric, bytes) in [("cgroup_io_write_bytes_total", 4 << 20), ("cgroup_io_read_bytes_total", 2 << 20)] {
+    for (metric, bytes) in [("cgroup_io_write_bytes_total", 4 << 20), ("cgroup_io_read_bytes_total", 2 << 20)]
+    {
         let shown = scrape.want(metric, &[("cgroup", &group.label()), ("device", "vda")])?;
-        ensure((shown - f64::from(bytes)).abs() < 0.5, || format!("{bytes} bytes went past the cache, {metric} is {shown}"))?;
+        ensure((shown - f64::from(bytes)).abs() < 0.5, || {
+            format!("{bytes} bytes went past the cache, {metric} is {shown}")
+        })?;
     }
     Ok(String::new())
 }
@@ -52,9 +56,17 @@ pub(crate) fn limits(guest: &mut Guest) -> Outcome {
         let limit = if on { "1048576" } else { "0" };
         group.write(&guest.tree, controller, "blkio.throttle.read_bps_device", &format!("{device} {limit}"))
     };
-    let labels = [("cgroup", &*group.label()), ("device", "vda")].map(|(name, value)| (name, value.to_owned()));
+    let labels =
+        [("cgroup", &*group.label()), ("device", "vda")].map(|(name, value)| (name, value.to_owned()));
     let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    if group.read(&guest.tree, controller, if controller == "io" { "io.max" } else { "blkio.throttle.read_bps_device" })?.is_none() {
+    if group
+        .read(
+            &guest.tree,
+            controller,
+            if controller == "io" { "io.max" } else { "blkio.throttle.read_bps_device" },
+        )?
+        .is_none()
+    {
         return Err(Stop::Absent("no I/O throttling".into()));
     }
     set(guest, true)?;
@@ -76,7 +88,8 @@ pub(crate) fn file_system(guest: &mut Guest) -> Outcome {
     mount_files()?;
     let _file = Load::ready(&group, &["file", "8M", "/mnt/writeback"])?;
     let scrape = guest.agree(&[&group])?;
-    let shown = scrape.want("cgroup_io_write_bytes_total", &[("cgroup", &group.label()), ("device", "vdb")])?;
+    let shown =
+        scrape.want("cgroup_io_write_bytes_total", &[("cgroup", &group.label()), ("device", "vdb")])?;
     ensure(shown >= 8e6, || format!("8 MiB were synced to vdb, shown {shown}"))?;
     Ok(String::new())
 }

@@ -21,7 +21,9 @@ pub(crate) fn anon_and_file(guest: &mut Guest) -> Outcome {
     let scrape = guest.agree(&[&group])?;
     let stat = |name| scrape.want("cgroup_memory_stat_bytes", &[("cgroup", &group.label()), ("stat", name)]);
     let (anon, file) = (stat("anon")?, stat("file")?);
-    ensure(anon >= 24e6 && file >= 12e6, || format!("24 MiB anon and 12 MiB file were loaded, shown {anon} {file}"))?;
+    ensure(anon >= 24e6 && file >= 12e6, || {
+        format!("24 MiB anon and 12 MiB file were loaded, shown {anon} {file}")
+    })?;
     let current = scrape.want("cgroup_memory_current_bytes", &[("cgroup", &group.label())])?;
     ensure(current >= anon + file, || format!("current {current} is less than anon {anon} and file {file}"))?;
     Ok(String::new())
@@ -42,7 +44,8 @@ pub(crate) fn high_events(guest: &mut Guest) -> Outcome {
     let _more = Load::ready(&group, &["file", "24M", "/mnt/max"])?;
     let scrape = guest.agree(&[&group])?;
     for event in ["high", "max"] {
-        let count = scrape.want("cgroup_memory_events_total", &[("cgroup", &group.label()), ("event", event)])?;
+        let count =
+            scrape.want("cgroup_memory_events_total", &[("cgroup", &group.label()), ("event", event)])?;
         ensure(count > 0.0, || format!("memory.{event} was met and its event is {count}"))?;
     }
     Ok(String::new())
@@ -56,7 +59,8 @@ pub(crate) fn oom_kill(guest: &mut Guest) -> Outcome {
     let mut load = Load::start(&group, &["anon", "64M"])?;
     ensure(load.await_end()?, || "64 MiB fitted into 16 MiB: nothing was killed".into())?;
     let scrape = guest.agree(&[&group])?;
-    let kills = scrape.want("cgroup_memory_events_total", &[("cgroup", &group.label()), ("event", "oom_kill")])?;
+    let kills =
+        scrape.want("cgroup_memory_events_total", &[("cgroup", &group.label()), ("event", "oom_kill")])?;
     ensure((kills - 1.0).abs() < 0.5, || format!("one process was killed, {kills} are counted"))?;
     Ok(String::new())
 }

@@ -10,8 +10,19 @@ use crate::tree::{Group, eventually};
 
 /// Everything but newline and slash is allowed by the kernel.
 const PLAIN: &[&str] = &[
-    " leading and trailing ", "quo\"te", "back\\slash", "\\n", "{cgroup=\"x\"} 1", "#comment", "ünï-☃", "a,b=c",
-    "'single'", "$(id)", "%s%n", "-", "*?[",
+    " leading and trailing ",
+    "quo\"te",
+    "back\\slash",
+    "\\n",
+    "{cgroup=\"x\"} 1",
+    "#comment",
+    "ünï-☃",
+    "a,b=c",
+    "'single'",
+    "$(id)",
+    "%s%n",
+    "-",
+    "*?[",
 ];
 const RAW: &[&[u8]] = &[b"tab\there", b"\x01\x1b[31m", b"\xff\xfe", b"half\xc3", b"\x7f"];
 

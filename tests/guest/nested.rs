@@ -20,7 +20,9 @@ pub(crate) fn effective_limits(guest: &mut Guest) -> Outcome {
         let label = group.label();
         let labels = [("cgroup", label.as_str()), ("limit", "max")];
         let effective = scrape.want("cgroup_memory_effective_limit_bytes", &labels)?;
-        ensure((effective - 67_108_864.0).abs() < 0.5, || format!("{label} is limited to 64 MiB by the top, shown {effective}"))?;
+        ensure((effective - 67_108_864.0).abs() < 0.5, || {
+            format!("{label} is limited to 64 MiB by the top, shown {effective}")
+        })?;
         let headroom = scrape.want("cgroup_memory_headroom_bytes", &labels)?;
         let used = scrape.want("cgroup_memory_current_bytes", &[("cgroup", &top.label())])?;
         ensure((headroom - (effective - used)).abs() < 0.5, || {

@@ -12,7 +12,9 @@ pub(crate) fn bounded_fork_bomb(guest: &mut Guest) -> Outcome {
     group.write(&guest.tree, "pids", "pids.max", "8")?;
     let mut load = Load::start(&group, &["fork", "20"])?;
     let said = load.await_ready()?;
-    ensure(said == "7 13", || format!("of 20 forks beside one process 7 fit into 8; the load made and missed {said}"))?;
+    ensure(said == "7 13", || {
+        format!("of 20 forks beside one process 7 fit into 8; the load made and missed {said}")
+    })?;
     let scrape = guest.agree(&[&group])?;
     let current = scrape.want("cgroup_pids_current", &[("cgroup", &group.label())])?;
     ensure((current - 8.0).abs() < 0.5, || format!("8 processes are shown as {current}"))?;

@@ -18,7 +18,10 @@ pub(crate) fn threads_in_two_groups(guest: &mut Guest) -> Outcome {
     fs::create_dir(&inner).during(inner.display())?;
     fs::write(inner.join("cgroup.type"), "threaded").during("cgroup.type")?;
     let threads = format!("/proc/{}/task", load.pid());
-    let thread = fs::read_dir(&threads).during(&threads)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let thread = fs::read_dir(&threads)
+        .during(&threads)?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
     let moved = thread.filter(|thread| *thread != load.pid().to_string()).last();
     let moved = moved.ok_or_else(|| Stop::Failed("the load has no second thread".into()))?;
     fs::write(inner.join("cgroup.threads"), &moved).during("cgroup.threads")?;
@@ -31,7 +34,9 @@ pub(crate) fn threads_in_two_groups(guest: &mut Guest) -> Outcome {
     let checked = scrape.and_then(|scrape| {
         let count = |name, label: &str| scrape.get(name, &[("cgroup", label)]);
         let (outer, inside) = (count("cgroup_threads", &domain.label())?, count("cgroup_threads", &label)?);
-        ensure(outer == Some(3.0) && inside == Some(1.0), || format!("3 and 1 threads are shown as {outer:?}, {inside:?}"))?;
+        ensure(outer == Some(3.0) && inside == Some(1.0), || {
+            format!("3 and 1 threads are shown as {outer:?}, {inside:?}")
+        })?;
         let processes = count("cgroup_processes", &label)?;
         ensure(processes.is_none(), || format!("a threaded group lists no processes, shown {processes:?}"))
     });

@@ -100,7 +100,8 @@ impl Group {
             let available = dir.join("cgroup.controllers");
             for controller in fs::read_to_string(&available).during(available.display())?.split_whitespace() {
                 let file = dir.join("cgroup.subtree_control");
-                fs::write(&file, format!("+{controller}")).during(format!("+{controller} > {}", file.display()))?;
+                fs::write(&file, format!("+{controller}"))
+                    .during(format!("+{controller} > {}", file.display()))?;
             }
         }
         let mut path = self.path.clone();
@@ -135,13 +136,16 @@ impl Group {
     pub(crate) fn dir(&self, tree: &Hierarchies, controller: &str) -> Step<&Path> {
         let root = &tree.need(controller)?.root;
         let found = self.dirs.iter().find(|dir| dir.starts_with(root) && is_below(dir, root, &self.path));
-        found.map(PathBuf::as_path).ok_or_else(|| Stop::Failed(format!("{:?} is not in {}", self.path, root.display())))
+        found
+            .map(PathBuf::as_path)
+            .ok_or_else(|| Stop::Failed(format!("{:?} is not in {}", self.path, root.display())))
     }
 
     /// Writes a control file in one write: the truncation that `fs::write` begins with is a write to a watcher, too.
     pub(crate) fn write(&self, tree: &Hierarchies, controller: &str, file: &str, value: &str) -> Step {
         let file = self.dir(tree, controller)?.join(file);
-        let written = OpenOptions::new().write(true).open(&file).and_then(|mut open| open.write_all(value.as_bytes()));
+        let written =
+            OpenOptions::new().write(true).open(&file).and_then(|mut open| open.write_all(value.as_bytes()));
         written.during(format!("{value:?} > {}", file.display()))
     }
 
@@ -164,7 +168,9 @@ impl Group {
         while Instant::now() < deadline {
             let mut living = 0;
             for door in self.doors() {
-                for pid in fs::read_to_string(door).unwrap_or_default().lines().filter_map(|line| line.parse().ok()) {
+                for pid in
+                    fs::read_to_string(door).unwrap_or_default().lines().filter_map(|line| line.parse().ok())
+                {
                     living += 1;
                     // A process that ended by itself in between is what is wanted anyway.
                     let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -198,7 +204,9 @@ pub(crate) fn read_if_there(path: &Path) -> Step<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) => match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-            Some(nix::errno::Errno::ENOENT | nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENODEV) => Ok(None),
+            Some(nix::errno::Errno::ENOENT | nix::errno::Errno::EOPNOTSUPP | nix::errno::Errno::ENODEV) => {
+                Ok(None)
+            }
             _ => Err(Stop::Failed(format!("{}: {error}", path.display()))),
         },
     }
