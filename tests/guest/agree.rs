@@ -8,13 +8,13 @@ use crate::exposition::Exposition;
 use crate::outcome::{Step, Stop, ensure};
 use crate::tree::{Group, Hierarchies, eventually, read_if_there};
 
-/// What is compared. Huge pages are read at the slow clock, so no other scenario waits for them.
+/// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Topic {
-    /// Everything but huge pages.
+    /// What is read each pass or when it is written.
     Usual,
-    /// Huge pages alone.
-    Hugetlb,
+    /// What is read at the slow clock; waiting for that takes up to half a minute.
+    Seldom,
 }
 
 /// Compares every known file of the groups. Counters lie between what was read before and after; gauges must be what
@@ -44,7 +44,8 @@ pub(crate) fn agree(
             labels.extend_from_slice(check.labels);
             let value = scrape.get(check.metric, &labels)?;
             if !fits(value, *low, *high, check.per_unit) {
-                let place = if check.kind == Kind::Control { &mut *open } else { &mut wrong };
+                let place =
+                    if matches!(check.kind, Kind::Control | Kind::Seldom) { &mut *open } else { &mut wrong };
                 place.push(format!(
                     "{}{labels:?} is {value:?}; {} says {low:?} before and {high:?} after (1 unit is {} of the file's)",
                     check.metric, check.file, check.per_unit
@@ -80,8 +81,7 @@ type Reading = (String, &'static Check, Option<f64>);
 fn read(tree: &Hierarchies, groups: &[&Group], topic: Topic) -> Step<Vec<Reading>> {
     let mut found = Vec::new();
     for group in groups {
-        for check in table(tree).filter(|check| (check.controller == "hugetlb") == (topic == Topic::Hugetlb))
-        {
+        for check in table(tree).filter(|check| (check.kind == Kind::Seldom) == (topic == Topic::Seldom)) {
             let text = group.read(tree, check.controller, check.file)?;
             found.push((group.label(), check, text.and_then(|text| number(&text, check.key))));
         }

@@ -49,8 +49,10 @@ pub(crate) enum Kind {
     Counter,
     /// Up and down: compared once two readings are alike.
     Gauge,
-    /// Set by a write, or read seldom: what no notice tells of is read at a slow clock only, so it may be late.
+    /// Set by a write: without a watch it is read at a slow clock only, so it may be late.
     Control,
+    /// Moves without a notice and is read at the slow clock: compared only where a scenario is about it.
+    Seldom,
 }
 
 type Labels = &'static [(&'static str, &'static str)];
@@ -73,6 +75,16 @@ const fn control(
     key: Key,
 ) -> Check {
     Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Control }
+}
+
+const fn seldom(
+    metric: &'static str,
+    labels: Labels,
+    controller: &'static str,
+    file: &'static str,
+    key: Key,
+) -> Check {
+    Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Seldom }
 }
 
 const fn total(
@@ -218,20 +230,14 @@ const V2: &[Check] = &[
     control("cgroup_io_read_limit_bytes_per_second", VDA, "io", "io.max", Key::Device("vda", "rbps")),
     control("cgroup_io_write_limit_operations_per_second", VDA, "io", "io.max", Key::Device("vda", "wiops")),
     gauge("cgroup_pids_current", &[], "pids", "pids.current", Key::Single),
-    control("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
+    seldom("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
     control("cgroup_pids_limit", &[], "pids", "pids.max", Key::Limit),
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
-    control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
-    control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
-    control(
-        "cgroup_hugetlb_current_bytes",
-        &[("size", "2MB")],
-        "hugetlb",
-        "hugetlb.2MB.current",
-        Key::Single,
-    ),
-    control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
-    control(
+    seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
+    seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
+    seldom("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
+    seldom("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
+    seldom(
         "cgroup_hugetlb_failures_total",
         &[("size", "2MB")],
         "hugetlb",
@@ -294,30 +300,30 @@ const V1: &[Check] = &[
     gauge("cgroup_pids_current", &[], "pids", "pids.current", Key::Single),
     control("cgroup_pids_limit", &[], "pids", "pids.max", Key::Limit),
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
-    control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
-    control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
-    control(
+    seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
+    seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
+    seldom(
         "cgroup_hugetlb_current_bytes",
         &[("size", "2MB")],
         "hugetlb",
         "hugetlb.2MB.usage_in_bytes",
         Key::Single,
     ),
-    control(
+    seldom(
         "cgroup_hugetlb_peak_bytes",
         &[("size", "2MB")],
         "hugetlb",
         "hugetlb.2MB.max_usage_in_bytes",
         Key::Single,
     ),
-    control(
+    seldom(
         "cgroup_hugetlb_limit_bytes",
         &[("size", "2MB")],
         "hugetlb",
         "hugetlb.2MB.limit_in_bytes",
         Key::Limit,
     ),
-    control(
+    seldom(
         "cgroup_hugetlb_failures_total",
         &[("size", "2MB")],
         "hugetlb",

@@ -24,7 +24,7 @@ pub(crate) fn given_and_refused(guest: &mut Guest) -> Outcome {
     let file = if unified { "hugetlb.2MB.max" } else { "hugetlb.2MB.limit_in_bytes" };
     group.write(&guest.tree, "hugetlb", file, "4194304")?;
     let said = Load::start(&group, &["huge", "4M", "/tmp/huge/given"])?.await_ready()?;
-    let scrape = guest.agree_on(&[&group], Topic::Hugetlb)?;
+    let scrape = guest.agree_on(&[&group], Topic::Seldom)?;
     let label = group.label();
     let labels = [("cgroup", label.as_str()), ("size", "2MB")];
     let current = scrape.want("cgroup_hugetlb_current_bytes", &labels)?;
@@ -33,7 +33,7 @@ pub(crate) fn given_and_refused(guest: &mut Guest) -> Outcome {
     })?;
     let said = Load::start(&group, &["huge", "2M", "/tmp/huge/refused"])?.await_ready()?;
     ensure(said == "refused", || "a third page fitted into a limit of two".into())?;
-    let scrape = guest.agree_on(&[&group], Topic::Hugetlb)?;
+    let scrape = guest.agree_on(&[&group], Topic::Seldom)?;
     let failures = scrape.want("cgroup_hugetlb_failures_total", &labels)?;
     ensure(failures > 0.0, || format!("a page was refused, {failures} are counted"))?;
     busybox(&["umount", "/tmp/huge"])?;
