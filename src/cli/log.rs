@@ -9,10 +9,10 @@ use tracing::level_filters::LevelFilter;
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
     /// The least important messages to log.
-    #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
+    #[arg(id = "log.level", long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
     level: LogLevel,
     /// How a message is written on the standard error.
-    #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
+    #[arg(id = "log.format", long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
     format: LogFormat,
 }
 

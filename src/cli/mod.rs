@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod check;
+mod host;
 mod log;
 mod serve;
 
@@ -81,4 +82,33 @@ impl Cli {
 fn fail(error: &dyn std::error::Error) -> Exit {
     eprintln!("stockade: {error}");
     Exit::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_line_of_the_manual_is_taken() {
+        for line in [
+            "stockade serve",
+            "stockade serve --config f --web.listen-address :9100 --no-collector.io --collector.memory_numa",
+            "stockade --log.format json check f --format json",
+            "stockade check --host",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+        for line in ["stockade", "stockade check", "stockade serve --web.telemetry-path metrics"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
 }

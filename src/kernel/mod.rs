@@ -8,6 +8,7 @@
 //! - [`devices`]: block device numbers to names.
 //! - [`host`]: the host's own pressure, memory and CPUs.
 //! - [`process`]: one process: its cgroups, its cost.
+//! - [`survey`]: what this host can do, for a report.
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
 
 pub mod catalog;
@@ -18,6 +19,7 @@ pub mod layout;
 pub mod parse;
 pub mod process;
 pub mod shapes;
+pub mod survey;
 pub mod v1;
 pub mod v2;
 pub mod watch;

@@ -9,7 +9,7 @@ use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
 use crate::kernel::watch::Event;
-use crate::model::{Field, Version, WriteRow};
+use crate::model::{Collector, Field, Version, WriteRow};
 
 /// Events that wait to be looked at, with their names in one buffer.
 #[derive(Debug, Default)]
@@ -148,6 +148,14 @@ impl Sampler {
             }
             _ => {
                 let Ok(name) = std::str::from_utf8(name) else { return };
+                // A limit may show in other files of the controller, and in other cgroups below. memory's slow files
+                // follow from no write.
+                let controller = name.split('.').next().unwrap_or_default();
+                if let Some(collector) = Collector::from_name(controller)
+                    && collector != Collector::Memory
+                {
+                    self.schedule.hurry(collector);
+                }
                 let kept = self.reader.catalog[hierarchy]
                     .iter()
                     .any(|spec| spec.name == name && spec.read.fills_controls());

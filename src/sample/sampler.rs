@@ -53,7 +53,7 @@ pub struct Sampler {
     host_files: HostFiles,
     pub(super) reader: Reader,
     pub(super) tree: Tree,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     pub(super) everything: Due,
     pub(super) linger: Linger,
     pub(super) report: Report,

@@ -230,14 +230,14 @@ const V2: &[Check] = &[
     control("cgroup_io_read_limit_bytes_per_second", VDA, "io", "io.max", Key::Device("vda", "rbps")),
     control("cgroup_io_write_limit_operations_per_second", VDA, "io", "io.max", Key::Device("vda", "wiops")),
     gauge("cgroup_pids_current", &[], "pids", "pids.current", Key::Single),
-    seldom("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
+    total("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
     control("cgroup_pids_limit", &[], "pids", "pids.max", Key::Limit),
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
     seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
     seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
-    seldom("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
-    seldom("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
-    seldom(
+    gauge("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
+    control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
+    total(
         "cgroup_hugetlb_failures_total",
         &[("size", "2MB")],
         "hugetlb",
@@ -302,34 +302,28 @@ const V1: &[Check] = &[
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
     seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
     seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
-    seldom(
+    gauge(
         "cgroup_hugetlb_current_bytes",
         &[("size", "2MB")],
         "hugetlb",
         "hugetlb.2MB.usage_in_bytes",
         Key::Single,
     ),
-    seldom(
+    total(
         "cgroup_hugetlb_peak_bytes",
         &[("size", "2MB")],
         "hugetlb",
         "hugetlb.2MB.max_usage_in_bytes",
         Key::Single,
     ),
-    seldom(
+    control(
         "cgroup_hugetlb_limit_bytes",
         &[("size", "2MB")],
         "hugetlb",
         "hugetlb.2MB.limit_in_bytes",
         Key::Limit,
     ),
-    seldom(
-        "cgroup_hugetlb_failures_total",
-        &[("size", "2MB")],
-        "hugetlb",
-        "hugetlb.2MB.failcnt",
-        Key::Single,
-    ),
+    total("cgroup_hugetlb_failures_total", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.failcnt", Key::Single),
     gauge("cgroup_freezer_state", &[("state", "frozen")], "freezer", "freezer.state", Key::Word("FROZEN")),
 ];
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use crate::agree::Topic;
 use crate::load::Load;
 use crate::outcome::{During, Outcome, Stop, ensure};
 use crate::swap::busybox;
@@ -24,7 +23,7 @@ pub(crate) fn given_and_refused(guest: &mut Guest) -> Outcome {
     let file = if unified { "hugetlb.2MB.max" } else { "hugetlb.2MB.limit_in_bytes" };
     group.write(&guest.tree, "hugetlb", file, "4194304")?;
     let said = Load::start(&group, &["huge", "4M", "/tmp/huge/given"])?.await_ready()?;
-    let scrape = guest.agree_on(&[&group], Topic::Seldom)?;
+    let scrape = guest.agree(&[&group])?;
     let label = group.label();
     let labels = [("cgroup", label.as_str()), ("size", "2MB")];
     let current = scrape.want("cgroup_hugetlb_current_bytes", &labels)?;
@@ -33,7 +32,7 @@ pub(crate) fn given_and_refused(guest: &mut Guest) -> Outcome {
     })?;
     let said = Load::start(&group, &["huge", "2M", "/tmp/huge/refused"])?.await_ready()?;
     ensure(said == "refused", || "a third page fitted into a limit of two".into())?;
-    let scrape = guest.agree_on(&[&group], Topic::Seldom)?;
+    let scrape = guest.agree(&[&group])?;
     let failures = scrape.want("cgroup_hugetlb_failures_total", &labels)?;
     ensure(failures > 0.0, || format!("a page was refused, {failures} are counted"))?;
     busybox(&["umount", "/tmp/huge"])?;

@@ -14,9 +14,8 @@ const fn file(name: &'static str, read: Read) -> FileSpec {
 pub(super) const FILES: &[FileSpec] = &[
     file("blkio.throttle.io_service_bytes_recursive", Read::Table(&THROTTLE_BYTES)),
     file("blkio.throttle.io_serviced_recursive", Read::Table(&THROTTLE_OPS)),
-    // The same requests once more, on the devices that bfq schedules.
-    file("blkio.bfq.io_service_bytes_recursive", Read::Table(&BFQ_BYTES)).slow(),
-    file("blkio.bfq.io_serviced_recursive", Read::Table(&BFQ_OPS)).slow(),
+    file("blkio.bfq.io_service_bytes_recursive", Read::Table(&BFQ_BYTES)),
+    file("blkio.bfq.io_serviced_recursive", Read::Table(&BFQ_OPS)),
     file(
         "blkio.throttle.read_bps_device",
         Read::Controls(|t, c, d| rates(t, c, d, |entry| &mut entry.read_bytes)),

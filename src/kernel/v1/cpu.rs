@@ -19,7 +19,7 @@ pub(super) const FILES: &[FileSpec] = &[
             ("burst_time", Field::CpuBurst, 1),
         ]),
     ),
-    file("cpu.stat.local", Read::Flat(&[("throttled_time", Field::CpuLocalThrottled, 1)])).slow(),
+    file("cpu.stat.local", Read::Flat(&[("throttled_time", Field::CpuLocalThrottled, 1)])),
     file("cpu.shares", Read::Limit(Control::CpuShares, limit)),
     file("cpu.cfs_quota_us", Read::Limit(Control::CpuQuota, signed_limit)),
     file("cpu.cfs_period_us", Read::Limit(Control::CpuPeriod, limit)),
