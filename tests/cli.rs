@@ -1,8 +1,6 @@
 //! `stockade ls` and `stockade inspect`: the real program on made-up hierarchies, whose output is known to the letter,
 //! and on this host's own cgroups.
 
-#[path = "support/fake.rs"]
-mod fake;
 mod support;
 
 use std::ffi::{OsStr, OsString};
@@ -12,10 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use fake::FakeTree;
 use serde_json::Value;
 use stockade::cli::{Exit, InspectArgs, LsArgs};
 use support::TestGroup;
+use support::fake::FakeTree;
 
 /// What a run of the program gave.
 struct Ran {
@@ -66,9 +64,16 @@ fn keys(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
+/// A root with four controllers and nothing below it.
+fn unified() -> FakeTree {
+    let tree = FakeTree::unified("cpu io memory pids\n");
+    tree.group("/", &[("cgroup.procs", "")]);
+    tree
+}
+
 /// A slice with two services, and a group of which the kernel tells nothing.
 fn site() -> FakeTree {
-    let tree = FakeTree::new();
+    let tree = unified();
     tree.group("/bare", &[]);
     tree.group(
         "/web.slice",
@@ -346,7 +351,7 @@ fn documents_have_stable_keys() {
 
 #[test]
 fn hostile_names_and_commands_cannot_touch_the_terminal() {
-    let tree = FakeTree::new();
+    let tree = unified();
     let names: [&[u8]; 4] = [b"/\x1b[31mred", b"/line\nfeed", b"/no\xffutf", "/flip\u{202e}ped".as_bytes()];
     for name in names {
         tree.group(OsStr::from_bytes(name), &[("cgroup.procs", "7\n")]);
@@ -400,7 +405,7 @@ fn what_is_not_there_is_named_with_what_is_near() {
     let (code, message) = refused(&tree, &["inspect", "50"]);
     assert_eq!(code, 1);
     assert!(message.contains("process 50 is in /../elsewhere") && message.contains("namespace"), "{message}");
-    let missing = tree.cgroupfs().join("nowhere");
+    let missing = tree.cgroups().join("nowhere");
     let ran = run(["ls".to_owned(), format!("--path.cgroupfs={}", missing.display())]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("nowhere") && ran.err.contains("--path.cgroupfs"), "{}", ran.err);
@@ -426,7 +431,7 @@ fn what_cannot_be_read_is_told_beside_the_rest() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let tree = FakeTree::new();
+    let tree = unified();
     for number in 0..500 {
         tree.group(format!("/group-with-a-rather-long-name-{number}"), &[]);
     }
@@ -524,7 +529,7 @@ fn a_cgroup_that_ends_between_the_samples() {
 
 #[test]
 fn the_tightest_limit_and_the_least_headroom_count() {
-    let tree = FakeTree::new();
+    let tree = unified();
     let memory = |path: &str, current: &str, max: &str| {
         tree.group(path, &[("memory.current", current), ("memory.max", max), ("cpu.max", "50000 100000\n")]);
     };

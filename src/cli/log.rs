@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 /// What is logged, and how.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
+    // The ids keep these global flags apart from a subcommand's own `--format`.
     /// The least important messages to log [default: info; error for commands that look once].
     #[arg(id = "log.level", long = "log.level", value_enum, global = true)]
     level: Option<LogLevel>,

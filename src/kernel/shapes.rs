@@ -3,6 +3,7 @@
 //! `memory.stat` has some fifty rows with the same names for every cgroup. The names are compared where they stand and
 //! the numbers written to the row; only a text with other names than any before makes a new [`Schema`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::devices::Devices;
@@ -24,6 +25,9 @@ pub enum Format {
     Numa,
 }
 
+/// What the row under an outer and an inner key is, and the factor to its unit; `None` for one that is not kept.
+pub type Classify = fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>;
+
 /// How a file becomes rows.
 #[derive(Debug)]
 pub struct Table {
@@ -31,8 +35,8 @@ pub struct Table {
     pub kind: RowKind,
     /// How the text is laid out.
     pub format: Format,
-    /// What the row under an outer and an inner key is, and the factor to its unit; `None` for one that is not kept.
-    pub classify: fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>,
+    /// What each row is.
+    pub classify: Classify,
 }
 
 /// More shapes than this of one table are not remembered: devices come and go.
@@ -69,7 +73,7 @@ impl Shapes {
     /// Fills a table from its file's text; no text makes its numbers absent.
     ///
     /// # Errors
-    /// A kept row whose value is neither a number nor `max`.
+    /// A kept row whose value is neither a number nor `max`; lines that are not in the table's form.
     pub fn fill(
         &mut self,
         table: &Table,
@@ -97,8 +101,9 @@ impl Shapes {
         }
         let shape = learn(table, text, &mut self.devices);
         rows.reshape(Arc::clone(&shape.schema));
-        let filled = fill_known(&shape, table.format, text, rows)?;
-        debug_assert!(filled, "a text has the shape that was learnt from it");
+        if !fill_known(&shape, table.format, text, rows)? {
+            return Err(Malformed::new("`NAME NUMBER` lines", text));
+        }
         let known = &mut self.known[table.kind as usize];
         if known.len() == REMEMBERED {
             known.remove(0);
@@ -155,6 +160,11 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         let Some(rest) = text.strip_prefix(&*key.name).and_then(|rest| rest.strip_prefix(b" ")) else {
             return Ok(false);
         };
+        let Some(row) = key.row else {
+            let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            text = rest.get(end + 1..).unwrap_or_default();
+            continue;
+        };
         let mut number = 0u64;
         let mut digits = 0usize;
         for &byte in rest {
@@ -167,14 +177,9 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         }
         // Nineteen digits always fit.
         if digits == 0 || digits > 19 || !matches!(rest.get(digits), None | Some(b'\n')) {
-            return match key.row {
-                Some(_) => Err(Malformed::new("`NAME NUMBER`", text)),
-                None => Ok(false),
-            };
+            return Err(Malformed::new("`NAME NUMBER`", text));
         }
-        if let Some(row) = key.row {
-            values[row] = Reading::new(number.saturating_mul(key.scale));
-        }
+        values[row] = Reading::new(number.saturating_mul(key.scale));
         text = rest.get(digits + 1..).unwrap_or_default();
     }
     Ok(text.is_empty())
@@ -202,9 +207,10 @@ fn fill_triples<'a>(
 fn learn(table: &Table, text: &[u8], devices: &mut Devices) -> Shape {
     let mut raw = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
+    let mut seen: HashSet<Key> = HashSet::new();
     let mut add = |outer: &[u8], name: &[u8]| {
         // A row that is there twice would be a series that is there twice: the first one is kept.
-        let kept = (table.classify)(outer, name, devices).filter(|(key, _)| !keys.contains(key));
+        let kept = (table.classify)(outer, name, devices).filter(|(key, _)| seen.insert(key.clone()));
         let (row, scale) = kept.map_or((None, 1), |(key, scale)| {
             keys.push(key);
             (Some(keys.len() - 1), scale)
@@ -273,9 +279,13 @@ mod tests {
         let (mut shapes, mut readings) = (shapes(), Readings::default());
         assert!(fill(&mut shapes, &mut readings, "anon x\n").is_err());
         fill(&mut shapes, &mut readings, "anon 1\n").expect("a table");
-        for text in ["anon \n", "anon 1x\n", "anon 99999999999999999999\n"] {
+        for text in
+            ["anon \n", "anon 1x\n", "anon 99999999999999999999\n", "anon 1\nfil", "anon 1\n\n", "anon"]
+        {
             assert!(fill(&mut shapes, &mut readings, text).is_err(), "{text:?}");
         }
+        fill(&mut shapes, &mut readings, "skipped one two\nanon 2\n").expect("nobody asked for that row");
+        assert_eq!(readings.memory_stat("anon"), Some(2));
     }
 
     #[test]

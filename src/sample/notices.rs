@@ -180,9 +180,9 @@ impl Sampler {
         self.single[hierarchy].push(file);
         let memory_v1 = self.memory_is_v1();
         let Some(node) = self.tree.get_mut(id) else { return };
-        let populated = node.cgroup.readings.get(Field::Populated);
         self.reader.numbers(node, &self.single);
-        if populated == Some(1) && node.cgroup.readings.get(Field::Populated) == Some(0) {
+        // Not only where it was seen populated before: the notices of a short life merge into the last one.
+        if name == b"cgroup.events" && node.cgroup.readings.get(Field::Populated) == Some(0) {
             let gone = self.reader.numbers(node, &self.everything.files);
             if gone == 0 {
                 let sources = self.reader.sources(node, memory_v1);

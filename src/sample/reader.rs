@@ -247,7 +247,8 @@ impl Reader {
                         directory.set_slot(file, Slot::Unknown, budget);
                     }
                     crate::model::FaultKind::Unsupported => directory.set_slot(file, Slot::Absent, budget),
-                    _ => {}
+                    // Opened anew next time: what stands there then may be in order again.
+                    _ => directory.set_slot(file, Slot::Unknown, budget),
                 }
             }
             let _ = spec.read.numbers(None, readings, &mut context);
