@@ -44,10 +44,10 @@ pub fn own_use() -> ProcessStats {
     let stat = myself.stat().ok();
     let stat = stat.as_ref();
     let ticks = procfs::ticks_per_second().max(1);
-    #[expect(clippy::cast_precision_loss, reason = "ticks since boot stay far below 2^53")]
-    let started = stat
-        .zip(procfs::boot_time_secs().ok())
-        .map(|(stat, booted)| booted as f64 + stat.starttime as f64 / ticks as f64);
+    let started = stat.zip(procfs::boot_time_secs().ok()).map(|(stat, booted)| {
+        let since_boot = Duration::from_millis(stat.starttime.saturating_mul(1000) / ticks);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(booted) + since_boot
+    });
     ProcessStats {
         cpu: stat.map(|stat| Duration::from_millis((stat.utime + stat.stime).saturating_mul(1000) / ticks)),
         resident_bytes: stat.map(|stat| stat.rss.saturating_mul(procfs::page_size())),
