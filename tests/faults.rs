@@ -517,7 +517,6 @@ fn twenty_thousand_cgroups_at_once_are_lived_through() {
     assert_eq!(daemon.own().sum("stockade_read_faults_total", "kind=\"malformed\""), 0.0);
 }
 
-/// A path that is a file is not taken for a hierarchy.
 #[test]
 fn a_fake_tree_is_served_by_the_binary_too() {
     let tree = good_tree();
@@ -526,6 +525,8 @@ fn a_fake_tree_is_served_by_the_binary_too() {
     let text = |path: &Path| path.to_str().expect("a path of ours").to_owned();
     let daemon = Daemon::start(&["--path.cgroupfs", &text(&cgroups), "--path.procfs", &text(&procfs)]);
     let metrics = daemon.metrics();
+    // A fanotify mark there would tell of everything on the disk.
+    assert_eq!(metrics.get("stockade_watch_method{method=\"fanotify\"}"), Some(0.0));
     assert_eq!(metrics.of("cgroup_memory_current_bytes", "/good"), Some(4096.0));
     assert_eq!(metrics.get("host_memory_available_bytes"), Some(61_440.0));
     assert_eq!(metrics.of("cgroup_pids_limit", "/good"), None, "max is no series");

@@ -24,6 +24,9 @@ pub enum Format {
     Numa,
 }
 
+/// What the row under an outer and an inner key is, and the factor to its unit; `None` for one that is not kept.
+pub type Classify = fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>;
+
 /// How a file becomes rows.
 #[derive(Debug)]
 pub struct Table {
@@ -31,8 +34,8 @@ pub struct Table {
     pub kind: RowKind,
     /// How the text is laid out.
     pub format: Format,
-    /// What the row under an outer and an inner key is, and the factor to its unit; `None` for one that is not kept.
-    pub classify: fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>,
+    /// What each row is.
+    pub classify: Classify,
 }
 
 /// More shapes than this of one table are not remembered: devices come and go.
