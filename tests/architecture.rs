@@ -80,13 +80,14 @@ impl Source {
 /// Every source file of the crate.
 fn sources() -> Vec<Source> {
     fn walk(root: &Path, directory: &Path, into: &mut Vec<Source>) {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(directory).expect("the tree has its sources") {
+            let path = entry.expect("the directory is read").path();
             if path.is_dir() {
                 walk(root, &path, into);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                into.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
+                let name = path.strip_prefix(root).expect("it is below");
+                let name = name.to_str().expect("file names are ASCII").to_owned();
+                into.push(Source { path: name, text: fs::read_to_string(&path).expect("sources are UTF-8") });
             }
         }
     }

@@ -279,7 +279,7 @@ impl Sampler {
         report.deaths_unscraped = self.linger.unscraped;
         report.descriptors_held = self.reader.budget.held() as u64;
 
-        // Some may have been found gone since the order was made.
+        // The pass may have buried some: an order that names them would leave another snapshot's cgroups in their places.
         self.tree.sort();
         let mut snapshot = self.unused_snapshot();
         // It was chosen, or made, because nobody else holds it.

@@ -11,6 +11,7 @@
 //! Medians are printed, and ratios of medians: absolute times are those of the machine. Give numbers of cgroups as
 //! arguments to measure others: `cargo bench --bench sampling -- 100 2000`.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 #[path = "../support/mod.rs"]
