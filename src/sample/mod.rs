@@ -27,6 +27,7 @@ mod tree;
 use std::time::Duration;
 
 pub use clock::{Remote, run};
+pub use faults::is_failure;
 pub use linger::{Carried, carried};
 pub use reader::PlannedRead;
 pub use sampler::{Sampler, SetupError};

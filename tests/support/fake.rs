@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use stockade::kernel::layout::Paths;
@@ -100,5 +102,46 @@ impl FakeTree {
             self.remove(cgroup, file);
         }
         symlink(to, path).expect("a link");
+    }
+
+    /// The directory of the cgroup with this path.
+    pub fn path(&self, cgroup: impl AsRef<OsStr>) -> PathBuf {
+        let bytes = cgroup.as_ref().as_bytes();
+        self.cgroups().join(OsStr::from_bytes(bytes.strip_prefix(b"/").unwrap_or(bytes)))
+    }
+
+    /// A cgroup with these files.
+    pub fn group(&self, cgroup: impl AsRef<OsStr>, files: &[(&str, &str)]) {
+        let directory = self.path(cgroup);
+        fs::create_dir_all(&directory).expect("a directory");
+        for (name, text) in files {
+            fs::write(directory.join(name), text).expect("a file");
+        }
+    }
+
+    /// The kernel id of a cgroup.
+    pub fn id(&self, cgroup: &str) -> u64 {
+        fs::metadata(self.path(cgroup)).expect("a directory").ino()
+    }
+
+    /// A process that sleeps, owned by whoever runs the test.
+    pub fn process(&self, pid: u32, command: &[u8], resident_pages: u64, cgroup: &str) {
+        let directory = self.procfs().join(pid.to_string());
+        fs::create_dir_all(&directory).expect("a directory");
+        let stat = format!(
+            "{pid} (sleeper) S 1 {pid} {pid} 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 3 0 100 1000000 {resident_pages} \
+             18446744073709551615 1 1 1 1 1 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+        );
+        let cgroup = format!("0::{cgroup}\n");
+        for (name, bytes) in [("stat", stat.as_bytes()), ("cmdline", command), ("cgroup", cgroup.as_bytes())]
+        {
+            fs::write(directory.join(name), bytes).expect("a file");
+        }
+    }
+
+    /// The flags that make the program look here and nowhere else.
+    pub fn flags(&self) -> [String; 3] {
+        let flag = |name: &str, path: &Path| format!("--path.{name}={}", path.display());
+        [flag("cgroupfs", &self.cgroups()), flag("procfs", &self.procfs()), flag("sysfs", &self.sysfs())]
     }
 }
