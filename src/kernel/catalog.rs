@@ -8,7 +8,7 @@ use super::layout::{Hierarchy, Layout};
 use super::parse::{self, Malformed};
 use super::shapes::{Shapes, Table};
 use super::{v1, v2};
-use crate::model::{Collector, CollectorSet, Control, Controls, Field, Limit, Readings, Version};
+use crate::model::{Collector, CollectorSet, Control, Controls, Field, Limit, Readings, Unit, Version};
 
 /// When a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,9 @@ fn fill_flat(rows: &[FlatRow], text: Option<&[u8]>, readings: &mut Readings) -> 
     for line in parse::flat(text.unwrap_or_default()) {
         let (key, value) = line?;
         if let Some((_, field, scale)) = rows.iter().find(|(name, ..)| name.as_bytes() == key) {
+            if field.unit() == Unit::Flag && value > 1 {
+                return Err(Malformed::new("0 or 1", value.to_string().as_bytes()));
+            }
             readings.set(*field, Some(value.saturating_mul(*scale)));
         }
     }

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+/// More names than this are not remembered: no host has so many devices, but a text may name anything.
+const REMEMBERED: usize = 1 << 16;
+
 /// Remembers the names of the devices it was asked for.
 #[derive(Debug)]
 pub struct Devices {
@@ -21,6 +24,9 @@ impl Devices {
     pub fn name(&mut self, numbers: &[u8]) -> &str {
         if !self.names.contains_key(numbers) {
             let name = look_up(&self.directory, numbers);
+            if self.names.len() == REMEMBERED {
+                self.names.clear();
+            }
             self.names.insert(numbers.into(), name);
         }
         self.names.get(numbers).map_or("", |name| name)

@@ -3,6 +3,7 @@
 //! `memory.stat` has some fifty rows with the same names for every cgroup. The names are compared where they stand and
 //! the numbers written to the row; only a text with other names than any before makes a new [`Schema`].
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::devices::Devices;
@@ -72,7 +73,7 @@ impl Shapes {
     /// Fills a table from its file's text; no text makes its numbers absent.
     ///
     /// # Errors
-    /// A kept row whose value is neither a number nor `max`.
+    /// A kept row whose value is neither a number nor `max`; lines that are not in the table's form.
     pub fn fill(
         &mut self,
         table: &Table,
@@ -100,9 +101,8 @@ impl Shapes {
         }
         let shape = learn(table, text, &mut self.devices);
         rows.reshape(Arc::clone(&shape.schema));
-        // A text that does not even have the shape learnt from it was cut off, or is no table at all.
         if !fill_known(&shape, table.format, text, rows)? {
-            return Err(Malformed::new("a table, whole", text));
+            return Err(Malformed::new("`NAME NUMBER` lines", text));
         }
         let known = &mut self.known[table.kind as usize];
         if known.len() == REMEMBERED {
@@ -160,6 +160,11 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         let Some(rest) = text.strip_prefix(&*key.name).and_then(|rest| rest.strip_prefix(b" ")) else {
             return Ok(false);
         };
+        let Some(row) = key.row else {
+            let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            text = rest.get(end + 1..).unwrap_or_default();
+            continue;
+        };
         let mut number = 0u64;
         let mut digits = 0usize;
         for &byte in rest {
@@ -172,15 +177,9 @@ fn fill_flat(shape: &Shape, mut text: &[u8], values: &mut [Reading]) -> Result<b
         }
         // Nineteen digits always fit.
         if digits == 0 || digits > 19 || !matches!(rest.get(digits), None | Some(b'\n')) {
-            if key.row.is_some() {
-                return Err(Malformed::new("`NAME NUMBER`", text));
-            }
-            // Nobody asked for this row: it may hold anything.
-            digits = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+            return Err(Malformed::new("`NAME NUMBER`", text));
         }
-        if let Some(row) = key.row {
-            values[row] = Reading::new(number.saturating_mul(key.scale));
-        }
+        values[row] = Reading::new(number.saturating_mul(key.scale));
         text = rest.get(digits + 1..).unwrap_or_default();
     }
     Ok(text.is_empty())
@@ -208,9 +207,10 @@ fn fill_triples<'a>(
 fn learn(table: &Table, text: &[u8], devices: &mut Devices) -> Shape {
     let mut raw = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
+    let mut seen: HashSet<Key> = HashSet::new();
     let mut add = |outer: &[u8], name: &[u8]| {
         // A row that is there twice would be a series that is there twice: the first one is kept.
-        let kept = (table.classify)(outer, name, devices).filter(|(key, _)| !keys.contains(key));
+        let kept = (table.classify)(outer, name, devices).filter(|(key, _)| seen.insert(key.clone()));
         let (row, scale) = kept.map_or((None, 1), |(key, scale)| {
             keys.push(key);
             (Some(keys.len() - 1), scale)

@@ -1,5 +1,6 @@
 //! Numbers whose number and names only the kernel knows: `memory.stat` rows, devices, page sizes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Reading;
@@ -129,7 +130,7 @@ closed_set! {
 }
 
 /// What one row of a table is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// What it measures.
     pub column: Column,
@@ -159,8 +160,9 @@ impl Schema {
     #[must_use]
     pub fn new(keys: Vec<Key>) -> Self {
         let mut by_column: Vec<(Column, Vec<u32>)> = Vec::new();
+        let mut seen = HashSet::new();
         for (row, key) in (0u32..).zip(&keys) {
-            if keys[..row as usize].contains(key) {
+            if !seen.insert(key) {
                 continue;
             }
             match by_column.iter_mut().find(|(column, _)| *column == key.column) {

@@ -8,16 +8,30 @@ use crate::exposition::Exposition;
 use crate::outcome::{Step, Stop, ensure};
 use crate::tree::{Group, Hierarchies, eventually, read_if_there};
 
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Topic {
+    /// What is read each pass or when it is written.
+    Usual,
+    /// What is read at the slow clock; waiting for that takes up to half a minute.
+    Seldom,
+}
+
 /// Compares every known file of the groups. Counters lie between what was read before and after; gauges must be what
 /// was read both times, and are read again while they move; controls may be late. What the kernel does not have must
 /// not be exported. Gives the last scrape.
-pub(crate) fn agree(tree: &Hierarchies, daemon: &mut Daemon, groups: &[&Group]) -> Step<Exposition> {
+pub(crate) fn agree(
+    tree: &Hierarchies,
+    daemon: &mut Daemon,
+    groups: &[&Group],
+    topic: Topic,
+) -> Step<Exposition> {
     // What the last round left open, said if there is no better round in time.
     let open = std::cell::RefCell::new(Vec::new());
     let scrape = eventually("every gauge stands still and every control is read again", || {
-        let before = read(tree, groups)?;
+        let before = read(tree, groups, topic)?;
         let scrape = daemon.scrape_after_now()?;
-        let after = read(tree, groups)?;
+        let after = read(tree, groups, topic)?;
         let mut open = open.borrow_mut();
         open.clear();
         let mut wrong = Vec::new();
@@ -30,7 +44,8 @@ pub(crate) fn agree(tree: &Hierarchies, daemon: &mut Daemon, groups: &[&Group]) 
             labels.extend_from_slice(check.labels);
             let value = scrape.get(check.metric, &labels)?;
             if !fits(value, *low, *high, check.per_unit) {
-                let place = if check.kind == Kind::Control { &mut *open } else { &mut wrong };
+                let place =
+                    if matches!(check.kind, Kind::Control | Kind::Seldom) { &mut *open } else { &mut wrong };
                 place.push(format!(
                     "{}{labels:?} is {value:?}; {} says {low:?} before and {high:?} after (1 unit is {} of the file's)",
                     check.metric, check.file, check.per_unit
@@ -63,10 +78,10 @@ fn fits(value: Option<f64>, low: Option<f64>, high: Option<f64>, per_unit: f64) 
 
 type Reading = (String, &'static Check, Option<f64>);
 
-fn read(tree: &Hierarchies, groups: &[&Group]) -> Step<Vec<Reading>> {
+fn read(tree: &Hierarchies, groups: &[&Group], topic: Topic) -> Step<Vec<Reading>> {
     let mut found = Vec::new();
     for group in groups {
-        for check in table(tree) {
+        for check in table(tree).filter(|check| (check.kind == Kind::Seldom) == (topic == Topic::Seldom)) {
             let text = group.read(tree, check.controller, check.file)?;
             found.push((group.label(), check, text.and_then(|text| number(&text, check.key))));
         }

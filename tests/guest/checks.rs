@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Gauge,
     /// Set by a write: without a watch it is read at a slow clock only, so it may be late.
     Control,
+    /// Moves without a notice and is read at the slow clock: compared only where a scenario is about it.
+    Seldom,
 }
 
 type Labels = &'static [(&'static str, &'static str)];
@@ -73,6 +75,16 @@ const fn control(
     key: Key,
 ) -> Check {
     Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Control }
+}
+
+const fn seldom(
+    metric: &'static str,
+    labels: Labels,
+    controller: &'static str,
+    file: &'static str,
+    key: Key,
+) -> Check {
+    Check { metric, labels, controller, file, key, per_unit: 1.0, kind: Kind::Seldom }
 }
 
 const fn total(
@@ -221,8 +233,8 @@ const V2: &[Check] = &[
     total("cgroup_pids_peak", &[], "pids", "pids.peak", Key::Single),
     control("cgroup_pids_limit", &[], "pids", "pids.max", Key::Limit),
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
-    control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
-    control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
+    seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
+    seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
     gauge("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
     control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
     total(
@@ -288,8 +300,8 @@ const V1: &[Check] = &[
     gauge("cgroup_pids_current", &[], "pids", "pids.current", Key::Single),
     control("cgroup_pids_limit", &[], "pids", "pids.max", Key::Limit),
     total("cgroup_pids_events_total", &[("event", "max")], "pids", "pids.events", Key::Flat("max")),
-    control("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
-    control("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
+    seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.effective_cpus", Key::Set),
+    seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.effective_mems", Key::Set),
     gauge(
         "cgroup_hugetlb_current_bytes",
         &[("size", "2MB")],
@@ -297,7 +309,7 @@ const V1: &[Check] = &[
         "hugetlb.2MB.usage_in_bytes",
         Key::Single,
     ),
-    control(
+    total(
         "cgroup_hugetlb_peak_bytes",
         &[("size", "2MB")],
         "hugetlb",

@@ -1,6 +1,7 @@
 //! CPU sets.
 
 use crate::Guest;
+use crate::agree::Topic;
 use crate::outcome::{Outcome, ensure};
 use crate::tree::Group;
 
@@ -9,7 +10,9 @@ pub(crate) fn one_cpu(guest: &mut Guest) -> Outcome {
     guest.tree.need("cpuset")?;
     let group = Group::make(&guest.tree, "cpuset")?;
     let cpus = |guest: &mut Guest, group: &Group| {
-        guest.agree(&[group])?.want("cgroup_cpuset_effective_cpus", &[("cgroup", &group.label())])
+        guest
+            .agree_on(&[group], Topic::Seldom)?
+            .want("cgroup_cpuset_effective_cpus", &[("cgroup", &group.label())])
     };
     let both = cpus(guest, &group)?;
     group.write(&guest.tree, "cpuset", "cpuset.cpus", "1")?;

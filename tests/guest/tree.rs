@@ -1,6 +1,8 @@
 //! The guest's cgroup hierarchies, and groups made in all of them at once.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -139,10 +141,12 @@ impl Group {
             .ok_or_else(|| Stop::Failed(format!("{:?} is not in {}", self.path, root.display())))
     }
 
-    /// Writes a control file.
+    /// Writes a control file in one write: the truncation that `fs::write` begins with is a write to a watcher, too.
     pub(crate) fn write(&self, tree: &Hierarchies, controller: &str, file: &str, value: &str) -> Step {
         let file = self.dir(tree, controller)?.join(file);
-        fs::write(&file, value).during(format!("{value:?} > {}", file.display()))
+        let written =
+            OpenOptions::new().write(true).open(&file).and_then(|mut open| open.write_all(value.as_bytes()));
+        written.during(format!("{value:?} > {}", file.display()))
     }
 
     /// Reads a file; `None` where the kernel has no such file.

@@ -13,6 +13,17 @@ import time
 
 from . import guest, host
 
+# The guests that run now. Whoever ends the harness ends them, and their directories go with them.
+RUNNING = set()
+
+
+def stop_guests(*_) -> None:
+    """Ends every guest; a signal's handler."""
+    for process in list(RUNNING):
+        process.kill()
+    raise SystemExit(143)
+
+
 LAYOUTS = ("unified", "hybrid", "legacy")
 DEADLINE_SECONDS = 240
 
@@ -87,6 +98,7 @@ def boot(kernel, layout: str, programs, arguments, append, deadline: float, capt
         with open(scratch / "qemu", "wb") as said:
             process = subprocess.Popen(qemu(kernel, initramfs, disks, scratch, append), stdin=subprocess.DEVNULL,
                                        stdout=said, stderr=said)
+            RUNNING.add(process)
             trouble = ""
             try:
                 process.wait(deadline)
@@ -96,6 +108,7 @@ def boot(kernel, layout: str, programs, arguments, append, deadline: float, capt
                 if process.poll() is None:
                     process.kill()
                     process.wait()
+                RUNNING.discard(process)
         if process.returncode not in (0, -signal.SIGKILL):
             trouble = f"QEMU ended with {process.returncode}: {read(scratch / 'qemu').strip()}"
         result = judge(scratch, trouble, time.monotonic() - started)

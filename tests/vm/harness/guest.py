@@ -1,10 +1,12 @@
 """Builds what a guest runs: the static binaries, the initramfs, the disks."""
 
+import hashlib
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 from . import host
 
@@ -23,15 +25,32 @@ def binaries() -> dict:
         done = subprocess.run(command, cwd=host.TREE, env=environment, stdout=subprocess.PIPE, check=False)
         if done.returncode != 0:
             raise host.Trouble("the guest's binaries do not build (cargo's messages are above)")
-        found = {}
+        built = {}
         for line in done.stdout.splitlines():
             message = json.loads(line)
             if message.get("executable"):
-                found[message["target"]["name"]] = pathlib.Path(message["executable"])
+                built[message["target"]["name"]] = pathlib.Path(message["executable"])
+        found = {name: keep(path) for name, path in built.items()}
     for name, path in found.items():
         if not host.is_static(str(path)):
             raise host.Trouble(f"{name}: {path} is not statically linked: is the static C library (libc6-dev) there?")
     return found
+
+
+def keep(program: pathlib.Path) -> pathlib.Path:
+    """Copies a program to a name of its own content, so that the next build does not change a run under way."""
+    place = host.cache() / "programs"
+    place.mkdir(exist_ok=True)
+    kept = place / hashlib.sha256(program.read_bytes()).hexdigest()
+    if not kept.exists():
+        # Builds of the last days may be in use; older ones are not.
+        for old in place.iterdir():
+            if time.time() - old.stat().st_mtime > 2 * 24 * 3600:
+                old.unlink(missing_ok=True)
+        fresh = kept.with_suffix(".new")
+        shutil.copy(program, fresh)
+        os.replace(fresh, kept)
+    return kept
 
 
 def initramfs(into: pathlib.Path, kernel, layout: str, arguments, programs: dict) -> pathlib.Path:

@@ -1,0 +1,115 @@
+//! Writes the first corpus: `seeds FIXTURES CONFIGURATIONS CORPUS`.
+//!
+//! Every captured file becomes a text of the catalogue's file of that name, `mountinfo` a layout, the example
+//! configurations configurations. What no fixture has is written here.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use stockade_fuzz::{CHECKS, files};
+
+/// Longer captured texts teach the fuzzer nothing and slow it down.
+const LONGEST: usize = 8192;
+
+/// Captured on 6.18: a write to `cgroup.max.depth` in the group of inode 44, then half a rename.
+const FANOTIFY: &[u8] = b"\x48\0\0\0\x03\0\x18\0\x02\0\0\0\0\0\0\0\xff\xff\xff\xff\x94\x28\0\0\
+    \x02\x03\0\0\x9d\xf1\xc2\x60\xce\xc2\xa0\x45\x08\0\0\0\xfe\0\0\0\x2c\0\0\0\0\0\0\0cgroup.max.depth\0\0\0\0\
+    \x38\0\0\0\x03\0\x18\0\x40\0\0\x40\0\0\0\0\xff\xff\xff\xff\x6b\x28\0\0\
+    \x02\0\x20\0\x05\x7a\x4a\xe6\xdb\x9b\xa4\x13\x08\0\0\0\xfe\0\0\0\x08\0\0\0\0\0\0\0c\0\0\0";
+
+const INLINE: &[(&str, &[u8])] = &[
+    ("wire", FANOTIFY),
+    ("wire", b"\x02\0\0\0\0\x01\0\x40\0\0\0\0\x10\0\0\0child\0\0\0\0\0\0\0\0\0\0\0"),
+    ("values", b"18446744073709551615\n"),
+    ("values", b"9223372036854771712\n"),
+    ("values", b"-1\n"),
+    ("values", b"max\n"),
+    ("values", b"0-3,5,7-7\n"),
+    ("values", b"12.5\n"),
+    ("values", b"some avg10=12.34 avg60=0.50 avg300=100.00 total=123\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"),
+    ("values", b"7:1 7:0 8:0 rbytes=4096 wbytes=0\n8:0 Read 4096\nTotal 4096\n"),
+    ("metrics", b"\x00system.slice/nginx.service\0user.slice/user-1000.slice/session-2.scope\0a\\\"} 1\xff"),
+    ("metrics", b"\x90a\0b\0c\0\xef\xbf\xbd\n# EOF\n"),
+    ("web", b"collect[]=cpu&collect[]=memory&path=%2Fa%ff+b&x&&y=%zz%4"),
+    ("web", b"exclude[]=io&collect[]=host"),
+    ("web", b"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.25,*/*;q=0.1\ngzip, identity;q=0"),
+    ("config", b"collect: {interval: 10s, include: [\"/a/**\"], collectors: {cpu: {interval: 1m}}}\nlabels: {attach: [unit]}\n"),
+    ("config", b"collect:\n  intervall: 5\n  max_depth: -1\nlimits: &a [*a]\n"),
+    ("layout", b"31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n\
+        32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+        40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd\n\
+        41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n"),
+    ("files", b"\x00"),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [fixtures, configurations, corpus] = arguments.as_slice() else {
+        eprintln!("usage: seeds FIXTURES CONFIGURATIONS CORPUS");
+        return ExitCode::from(2);
+    };
+    match write(fixtures, configurations, corpus) {
+        Ok(count) => {
+            println!("{count} seeds in {}", corpus.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("seeds: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(fixtures: &Path, configurations: &Path, corpus: &Path) -> io::Result<usize> {
+    let mut seeds: Vec<(&str, Vec<u8>)> =
+        INLINE.iter().map(|(target, text)| (*target, text.to_vec())).collect();
+    for path in below(fixtures)? {
+        let (name, text) = (path.file_name().unwrap_or_default().as_bytes(), std::fs::read(&path)?);
+        if text.len() > LONGEST {
+            continue;
+        }
+        match name {
+            b"mountinfo" => seeds.push(("layout", text)),
+            _ => {
+                seeds.extend(files::seeds(name, &text).map(|seed| ("files", seed)));
+                if files::FILES.iter().any(|file| file.name.as_bytes() == name) {
+                    seeds.push(("values", text));
+                }
+            }
+        }
+    }
+    for path in below(configurations)? {
+        seeds.push(("config", std::fs::read(path)?));
+    }
+    for (target, _) in CHECKS {
+        std::fs::create_dir_all(corpus.join(target))?;
+    }
+    for (target, seed) in &seeds {
+        let mut hasher = DefaultHasher::new();
+        seed.hash(&mut hasher);
+        std::fs::write(corpus.join(target).join(format!("seed-{:016x}", hasher.finish())), seed)?;
+    }
+    Ok(seeds.len())
+}
+
+/// Every plain file below a directory; none where there is no such directory.
+fn below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        match entry.file_type()? {
+            kind if kind.is_dir() => files.extend(below(&entry.path())?),
+            kind if kind.is_file() => files.push(entry.path()),
+            _ => {}
+        }
+    }
+    Ok(files)
+}
