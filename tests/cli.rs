@@ -270,14 +270,14 @@ Pressure (percent of the time in which tasks waited)
   memory    full     0.0    0.0     0.0     0s
 
 Processes (2)
-  PID  {user}  STATE  THREADS  RESIDENT  COMMAND
-   41  {me}  S            3        0B  /usr/bin/api --port 8080
-   42  {me}  S            3        0B  [sleeper]
+  PID  {user:width$}  STATE  THREADS  RESIDENT  COMMAND
+   41  {me:4}  S            3        0B  /usr/bin/api --port 8080
+   42  {me:4}  S            3        0B  [sleeper]
 ",
         id = tree.id("/web.slice/api.service"),
         directory = tree.path("/web.slice/api.service").display(),
-        user = format!("{:width$}", "USER", width = me.len().max(4)),
-        me = format!("{me:4}"),
+        user = "USER",
+        width = me.len().max(4),
     );
     assert_eq!(shown(&tree, &["inspect", "/web.slice/api.service", "--no-rates"]), expected);
     let asked = shown(&tree, &["inspect", "41", "--no-rates"]);

@@ -2,6 +2,7 @@
 
 mod document;
 mod limits;
+mod pressure;
 mod text;
 
 use std::ffi::{OsStr, OsString};
