@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::config::{self, Config, Label, Problems};
 use crate::kernel::layout::Paths;
 use crate::kernel::process::own_use;
-use crate::metrics::{self, Attach, Own, ProcessStats};
+use crate::metrics::{self, Attach, Own};
 use crate::model::{Collector, CollectorSet, Snapshot, WatchMethod};
 use crate::sample::{self, Carried, Remote, Sampler, SetupError};
 use crate::web::{self, BindError, Exposition, RequestSeen, Source};
@@ -220,16 +220,7 @@ struct InFlight {
 impl Shared {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         self.own.sampled(snapshot.report.took);
-        let used = own_use();
-        self.own.set_process(ProcessStats {
-            cpu: used.cpu,
-            resident_bytes: used.resident_bytes,
-            virtual_bytes: used.virtual_bytes,
-            open_descriptors: used.open_descriptors,
-            max_descriptors: used.max_descriptors,
-            threads: used.threads,
-            started: used.started.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds)),
-        });
+        self.own.set_process(own_use());
         self.newest.store(Some(snapshot));
     }
 

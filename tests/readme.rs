@@ -35,7 +35,10 @@ fn the_readme_says_what_the_program_says() {
             with_block(&expected, name, &block).unwrap_or_else(|| panic!("README.md has no block {name}"));
     }
     if std::env::var_os("STOCKADE_BLESS").is_some() {
-        fs::write(root().join("README.md"), &expected).unwrap();
+        // The other tests read the file meanwhile: they see the old one or the new one.
+        let new = root().join("README.md.new");
+        fs::write(&new, &expected).unwrap();
+        fs::rename(&new, root().join("README.md")).unwrap();
         return;
     }
     for (at, (line, expected)) in text.lines().zip(expected.lines()).enumerate() {
@@ -44,16 +47,21 @@ fn the_readme_says_what_the_program_says() {
     assert_eq!(text, expected, "README.md is longer or shorter: write it anew with STOCKADE_BLESS=1");
 }
 
-/// `stockade serve -h`, as a code block.
-fn flags() -> String {
+/// What the program answers to these arguments, in lines of 100 columns.
+fn answer(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_stockade"))
-        .args(["serve", "-h"])
+        .args(arguments)
         .env("COLUMNS", "100")
         .env_remove("STOCKADE_CONFIG")
         .output()
         .expect("cargo has built the program");
     assert!(output.status.success(), "{output:?}");
-    let help = String::from_utf8(output.stdout).expect("help is text");
+    String::from_utf8(output.stdout).expect("help is text")
+}
+
+/// `stockade serve -h`, as a code block.
+fn flags() -> String {
+    let help = answer(&["serve", "-h"]);
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
     format!("```\n{}\n```\n", help.join("\n").trim_end())
 }
@@ -99,13 +107,36 @@ fn every_configuration_key_is_in_the_table() {
     }
     expected
         .extend(["collect.collectors.NAME.enabled", "collect.collectors.NAME.interval"].map(str::to_owned));
+    let said: BTreeSet<String> = first_column("Configuration").into_iter().collect();
+    assert_eq!(said, expected);
+}
+
+/// The code in the first column of a section's table.
+fn first_column(section: &str) -> Vec<String> {
     let readme = readme();
-    let section = readme.split("\n## ").find(|section| section.starts_with("Configuration\n")).unwrap();
-    let said: BTreeSet<String> = section
+    let title = format!("{section}\n");
+    let section = readme.split("\n## ").find(|text| text.starts_with(&title)).expect("the section is there");
+    section
         .lines()
         .filter_map(|line| line.strip_prefix("| `"))
-        .filter_map(|line| line.split_once('`').map(|(key, _)| key.to_owned()))
+        .filter_map(|line| line.split_once('`').map(|(code, _)| code.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_command_is_in_the_table() {
+    let help = answer(&["--help"]);
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let mut expected: BTreeSet<&str> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        // Further lines of a description are indented more.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
         .collect();
+    expected.remove("help");
+    let table = first_column("Commands");
+    let said: BTreeSet<&str> = table.iter().filter_map(|row| row.split_whitespace().nth(1)).collect();
     assert_eq!(said, expected);
 }
 

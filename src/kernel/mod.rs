@@ -4,6 +4,7 @@
 //! - [`dir`]: held directories and descriptors, the descriptor budget, the one reused buffer.
 //! - [`parse`]: PURE, text to numbers.
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
+//! - [`spec`]: what one file holds, when it is read, what it fills.
 //! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
 //! - [`devices`]: block device numbers to names.
 //! - [`host`]: the host's own pressure, memory and CPUs.
@@ -21,6 +22,7 @@ pub mod members;
 pub mod parse;
 pub mod process;
 pub mod shapes;
+pub mod spec;
 pub mod survey;
 pub mod v1;
 pub mod v2;

@@ -1,10 +1,12 @@
 //! One process: which cgroups it is in, and what this one uses.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::resource::{Resource, getrlimit};
 use procfs::process::Process;
+
+use crate::model::ProcessStats;
 
 /// A process's place in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,37 +37,18 @@ pub fn memberships(procfs: &Path, pid: u32) -> Result<Vec<Membership>, String> {
         .collect())
 }
 
-/// What this process uses, as the kernel counts it. What is not known is `None`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OwnUse {
-    /// CPU time, user and system.
-    pub cpu: Option<Duration>,
-    /// Resident memory in bytes.
-    pub resident_bytes: Option<u64>,
-    /// Virtual memory in bytes.
-    pub virtual_bytes: Option<u64>,
-    /// Descriptors open.
-    pub open_descriptors: Option<u64>,
-    /// Descriptors that may be open.
-    pub max_descriptors: Option<u64>,
-    /// Threads.
-    pub threads: Option<u64>,
-    /// When the process started, in seconds since the epoch.
-    pub started: Option<f64>,
-}
-
 /// Reads `/proc/self`. The program's own proc file system is used even where `--path.procfs` names another one.
 #[must_use]
-pub fn own_use() -> OwnUse {
-    let Ok(myself) = Process::myself() else { return OwnUse::default() };
+pub fn own_use() -> ProcessStats {
+    let Ok(myself) = Process::myself() else { return ProcessStats::default() };
     let stat = myself.stat().ok();
     let stat = stat.as_ref();
     let ticks = procfs::ticks_per_second().max(1);
-    #[expect(clippy::cast_precision_loss, reason = "ticks since boot stay far below 2^53")]
-    let started = stat
-        .zip(procfs::boot_time_secs().ok())
-        .map(|(stat, booted)| booted as f64 + stat.starttime as f64 / ticks as f64);
-    OwnUse {
+    let started = stat.zip(procfs::boot_time_secs().ok()).map(|(stat, booted)| {
+        let since_boot = Duration::from_millis(stat.starttime.saturating_mul(1000) / ticks);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(booted) + since_boot
+    });
+    ProcessStats {
         cpu: stat.map(|stat| Duration::from_millis((stat.utime + stat.stime).saturating_mul(1000) / ticks)),
         resident_bytes: stat.map(|stat| stat.rss.saturating_mul(procfs::page_size())),
         virtual_bytes: stat.map(|stat| stat.vsize),

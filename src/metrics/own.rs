@@ -1,5 +1,6 @@
 //! The program's own metrics that are counted as things happen, in a registry of the `prometheus` crate.
 
+use crate::model::ProcessStats;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -49,25 +50,6 @@ const SAMPLE_BUCKETS: &[f64] =
 /// Bucket bounds in seconds.
 const RENDER_BUCKETS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
-
-/// The process as the kernel sees it. What is not known is `None` and gives no series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcessStats {
-    /// CPU time used, user and system.
-    pub cpu: Option<Duration>,
-    /// Resident memory in bytes.
-    pub resident_bytes: Option<u64>,
-    /// Virtual memory in bytes.
-    pub virtual_bytes: Option<u64>,
-    /// Descriptors open.
-    pub open_descriptors: Option<u64>,
-    /// Descriptors that may be open (the soft limit).
-    pub max_descriptors: Option<u64>,
-    /// Threads.
-    pub threads: Option<u64>,
-    /// When it started.
-    pub started: Option<SystemTime>,
-}
 
 /// How loading the configuration went.
 #[derive(Clone, Copy, Debug, Default)]

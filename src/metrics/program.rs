@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::Snapshot;
+use crate::model::{ProcessStats, Snapshot};
 
-use super::own::{ProcessStats, Reload};
+use super::own::Reload;
 use super::text::{self, Scale};
 
 /// Everything that the program tells about itself beside its registry.

@@ -166,7 +166,7 @@ pub struct Report {
     pub deaths_unscraped: u64,
     /// Times the watch lost events and the tree was walked again.
     pub rescans: u64,
-    /// Descriptors held open on cgroup files and directories.
+    /// Descriptors held open on cgroup files.
     pub descriptors_held: u64,
     /// How many may be held.
     pub descriptors_budget: u64,

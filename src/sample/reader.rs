@@ -9,9 +9,9 @@ use nix::errno::Errno;
 use super::derive::Sources;
 use super::faults::{Faults, is_failure};
 use super::tree::Node;
-use crate::kernel::catalog::{Cadence, Context, FileSpec, When};
 use crate::kernel::dir::{Budget, Buffer, Directory, Hold, ReadError, Slot, open_directory};
 use crate::kernel::shapes::Shapes;
+use crate::kernel::spec::{Cadence, Context, FileSpec, When};
 use crate::model::{Collector, CollectorReport, Controls, Field, Readings};
 
 /// Everything that reading needs and that no single cgroup owns.

@@ -286,6 +286,10 @@ impl Sampler {
         if let Some(target) = Arc::get_mut(&mut snapshot) {
             (target.sequence, target.at, target.wall) = (self.sequence, at, wall);
             target.cgroups.truncate(self.tree.len());
+            // A flood that has ebbed gives its memory back; a calm host's snapshots stay as they are.
+            if target.cgroups.capacity() / 4 > self.tree.len() + 1024 {
+                target.cgroups.shrink_to(self.tree.len() * 2);
+            }
             for (place, &id) in self.tree.order().iter().enumerate() {
                 let Some(node) = self.tree.get(id) else { continue };
                 match target.cgroups.get_mut(place) {

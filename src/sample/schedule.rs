@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Settings;
-use crate::kernel::catalog::{Cadence, FileSpec};
+use crate::kernel::spec::{Cadence, FileSpec};
 use crate::model::{Collector, CollectorSet};
 
 /// The files to read, by hierarchy, as places in the catalogue.
@@ -94,7 +94,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::catalog::Read;
+    use crate::kernel::spec::Read;
     use crate::model::Field;
 
     #[test]

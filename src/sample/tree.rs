@@ -156,11 +156,22 @@ impl Tree {
         Some(node)
     }
 
+    /// Gives back the memory of a flood that has ebbed: the newest places are at the end, and are free then.
+    fn release(&mut self) {
+        let used = self.nodes.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        if self.nodes.len() / 4 > used + 1024 {
+            self.nodes.truncate(used);
+            self.nodes.shrink_to(used * 2);
+            self.free.retain(|&id| id < used);
+        }
+    }
+
     /// Puts the nodes in order again if some came or went.
     pub fn sort(&mut self) {
         if !self.order_is_stale {
             return;
         }
+        self.release();
         self.order.clear();
         self.order.extend(self.by_path.values());
         let nodes = &self.nodes;
@@ -260,6 +271,21 @@ mod tests {
         assert_eq!((tree.at(b"/a/c"), tree.of_directory(0, 4)), (None, None));
         assert_eq!(tree.insert(cgroup("/d", 9), 0, 2), c);
         assert_eq!(paths(&mut tree), ["/", "/a", "/b", "/d"]);
+    }
+
+    #[test]
+    fn the_places_of_a_flood_are_given_back() {
+        let (mut tree, mut budget) = (Tree::default(), Budget::new(10));
+        let all: Vec<NodeId> =
+            (0..10_000).map(|id| tree.insert(cgroup(&format!("/{id}"), id), 0, 1)).collect();
+        tree.sort();
+        for &id in &all[3..] {
+            tree.remove(id, &mut budget);
+        }
+        tree.sort();
+        assert_eq!((tree.len(), tree.nodes.len(), tree.free.len()), (3, 3, 0));
+        assert_eq!(tree.insert(cgroup("/new", 1), 0, 1), 3);
+        assert!(tree.get(all[2]).is_some());
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) enum Topic {
 }
 
 /// Compares every known file of the groups. Counters lie between what was read before and after; gauges must be what
-/// was read both times, and are read again while they move; controls may be late. What the kernel does not have must
+/// was read both times, and are compared again while they are not (they can move and come back); controls may be late. What the kernel does not have must
 /// not be exported. Gives the last scrape.
 pub(crate) fn agree(
     tree: &Hierarchies,
@@ -44,8 +44,7 @@ pub(crate) fn agree(
             labels.extend_from_slice(check.labels);
             let value = scrape.get(check.metric, &labels)?;
             if !fits(value, *low, *high, check.per_unit) {
-                let place =
-                    if matches!(check.kind, Kind::Control | Kind::Seldom) { &mut *open } else { &mut wrong };
+                let place = if check.kind == Kind::Counter { &mut wrong } else { &mut *open };
                 place.push(format!(
                     "{}{labels:?} is {value:?}; {} says {low:?} before and {high:?} after (1 unit is {} of the file's)",
                     check.metric, check.file, check.per_unit

@@ -236,7 +236,7 @@ const V2: &[Check] = &[
     seldom("cgroup_cpuset_effective_cpus", &[], "cpuset", "cpuset.cpus.effective", Key::Set),
     seldom("cgroup_cpuset_effective_mems", &[], "cpuset", "cpuset.mems.effective", Key::Set),
     gauge("cgroup_hugetlb_current_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.current", Key::Single),
-    control("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
+    seldom("cgroup_hugetlb_limit_bytes", &[("size", "2MB")], "hugetlb", "hugetlb.2MB.max", Key::Limit),
     total(
         "cgroup_hugetlb_failures_total",
         &[("size", "2MB")],
@@ -316,7 +316,7 @@ const V1: &[Check] = &[
         "hugetlb.2MB.max_usage_in_bytes",
         Key::Single,
     ),
-    control(
+    seldom(
         "cgroup_hugetlb_limit_bytes",
         &[("size", "2MB")],
         "hugetlb",

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::agree::Topic;
 use crate::load::Load;
 use crate::outcome::{During, Outcome, Stop, ensure};
 use crate::swap::busybox;
@@ -23,7 +24,8 @@ pub(crate) fn given_and_refused(guest: &mut Guest) -> Outcome {
     let file = if unified { "hugetlb.2MB.max" } else { "hugetlb.2MB.limit_in_bytes" };
     group.write(&guest.tree, "hugetlb", file, "4194304")?;
     let said = Load::start(&group, &["huge", "4M", "/tmp/huge/given"])?.await_ready()?;
-    let scrape = guest.agree(&[&group])?;
+    guest.agree(&[&group])?;
+    let scrape = guest.agree_on(&[&group], Topic::Seldom)?;
     let label = group.label();
     let labels = [("cgroup", label.as_str()), ("size", "2MB")];
     let current = scrape.want("cgroup_hugetlb_current_bytes", &labels)?;

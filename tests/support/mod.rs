@@ -172,14 +172,14 @@ pub fn inode(path: &Path) -> u64 {
     fs::metadata(path).expect("a directory").ino()
 }
 
-/// Waits until something holds, or fails after a minute with what was waited for.
+/// Waits until something holds, or fails after two minutes with what was waited for.
 pub fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
     loop {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(std::time::Instant::now() < deadline, "waited a minute for: {what}");
+        assert!(std::time::Instant::now() < deadline, "waited two minutes for: {what}");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }

@@ -2,6 +2,7 @@
 
 mod document;
 mod limits;
+mod pressure;
 mod tables;
 mod text;
 

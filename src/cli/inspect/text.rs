@@ -1,9 +1,9 @@
-//! PURE: what `stockade inspect` prints for people.
+//! What `stockade inspect` prints for people.
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{Found, limits, tables};
+use super::{Found, limits, pressure, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
@@ -30,6 +30,7 @@ pub fn write(
     page.memory_stat()?;
     page.events()?;
     page.tables()?;
+    page.pressure()?;
     page.processes()
 }
 
@@ -242,8 +243,12 @@ impl Page<'_, '_> {
         for (title, table) in tables::others(readings, self.all, self.raw) {
             self.section(title, &table, false)?;
         }
-        let pressure = tables::pressure(readings, self.raw);
-        self.section("Pressure (percent of the time in which tasks waited)", &pressure, true)
+        Ok(())
+    }
+
+    fn pressure(&mut self) -> io::Result<()> {
+        let table = pressure::table(&self.found.cgroup.readings, self.raw);
+        self.section("Pressure (percent of the time in which tasks waited)", &table, true)
     }
 
     fn processes(&mut self) -> io::Result<()> {

@@ -3,8 +3,8 @@
 use super::Malformed;
 use crate::model::Limit;
 
-/// v1's "no limit" is the largest page-rounded number; pages are at most 64 KiB.
-const V1_UNLIMITED: u64 = (i64::MAX as u64) & !0xffff;
+/// v1's "no limit" is the largest number rounded down to a page, and hugetlb's to a huge page: 16 GiB at most.
+const V1_UNLIMITED: u64 = (i64::MAX as u64) & !((16 << 30) - 1);
 
 /// The digits and nothing else; `None` if anything else stands there or the number does not fit.
 #[must_use]
@@ -150,6 +150,7 @@ mod tests {
         assert!(limit(b"maximum\n").is_err());
         assert_eq!(v1_limit(b"9223372036854771712\n"), Ok(Limit::Max), "4 KiB pages");
         assert_eq!(v1_limit(b"9223372036854710272\n"), Ok(Limit::Max), "64 KiB pages");
+        assert_eq!(v1_limit(b"9223372036852678656\n"), Ok(Limit::Max), "2 MiB huge pages");
         assert_eq!(v1_limit(b"50003968\n"), Ok(Limit::Value(50_003_968)));
         assert_eq!(signed_limit(b"-1\n"), Ok(Limit::Max));
         assert_eq!(signed_limit(b"20000\n"), Ok(Limit::Value(20_000)));

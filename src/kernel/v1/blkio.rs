@@ -1,9 +1,9 @@
 //! v1 `blkio.*`. The throttle layer counts every device whatever its scheduler; bfq counts its own devices beside it.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::devices::Devices;
 use crate::kernel::parse::{Malformed, limit, trim};
 use crate::kernel::shapes::{Classify, Format, Table};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::kernel::v2::{device, device_key};
 use crate::model::{Collector, Column, Control, Controls, IoLimit, Key, Limit, RowKind};
 

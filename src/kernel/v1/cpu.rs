@@ -1,7 +1,7 @@
 //! v1 `cpu.*`: throttling, quota, shares.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::{limit, signed_limit};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Control, Field};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

@@ -1,7 +1,7 @@
 //! v1 `cpuacct.*`: time used. On a hybrid host v2's `cpu.stat` tells it for every cgroup that is in the v2 tree.
 
-use crate::kernel::catalog::{FileSpec, Read, When};
 use crate::kernel::parse::flat;
+use crate::kernel::spec::{FileSpec, Read, When};
 use crate::model::{Collector, Field};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

@@ -1,6 +1,6 @@
 //! v1 `cpuset.*`.
 
-use crate::kernel::catalog::FileSpec;
+use crate::kernel::spec::FileSpec;
 use crate::kernel::v2::{CPUS, MEMS};
 use crate::model::Collector;
 

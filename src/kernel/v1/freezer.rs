@@ -1,7 +1,7 @@
 //! v1 `freezer.state`.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::{Malformed, trim};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Field};
 
 pub(super) const FILES: &[FileSpec] = &[FileSpec::new(

@@ -1,8 +1,8 @@
 //! v1 `memory.*`. The fields are v2's; the `memory.stat` rows take v2's names, so that one query serves every layout.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::{Malformed, flat, v1_limit};
 use crate::kernel::shapes::{Format, Table};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::kernel::v2::stat_column;
 use crate::model::{Collector, Column, Control, Controls, Field, Key, Limit, RowKind};
 

@@ -8,8 +8,8 @@ mod freezer;
 mod memory;
 mod net_cls;
 
-use super::catalog::{Cadence, FileSpec, Read, When, served};
 use super::layout::Hierarchy;
+use super::spec::{Cadence, FileSpec, Read, When, served};
 use super::v2::{self, hugetlb};
 use crate::model::{Collector, Version};
 

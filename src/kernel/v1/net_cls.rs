@@ -1,7 +1,7 @@
 //! v1 `net_cls.classid`.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::limit;
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Control};
 
 pub(super) const FILES: &[FileSpec] =

@@ -1,7 +1,7 @@
 //! `cgroup.*`: state and population.
 
-use crate::kernel::catalog::{FileSpec, Read, When};
 use crate::kernel::parse::{count_lines, limit};
+use crate::kernel::spec::{FileSpec, Read, When};
 use crate::model::{Collector, Control, Field};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

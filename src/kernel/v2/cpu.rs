@@ -1,7 +1,7 @@
 //! `cpu.*`: time used, throttling, quota, weight.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::{Malformed, centi_percent, limit, trim};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Control, Controls, Field, Limit};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

@@ -1,8 +1,8 @@
 //! `cpuset.*`: how many CPUs and NUMA nodes may be used. The effective lists change when an ancestor's do, without a
 //! write here, so they are read on the slow clock.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::list_count;
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Field};
 
 pub(in crate::kernel) const CPUS: Read = Read::Numbers(|text, readings, _| {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::kernel::catalog::{Context, FileSpec, Read};
 use crate::kernel::parse::{self, Malformed};
+use crate::kernel::spec::{Context, FileSpec, Read};
 use crate::model::{Collector, Column, Key, Readings, RowKind, Schema, Version};
 
 /// A huge page size that Linux knows on some architecture, and its files.

@@ -1,9 +1,9 @@
 //! `io.*`: bytes and operations by device, limits, weights, latency targets.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::devices::Devices;
 use crate::kernel::parse::{Malformed, limit, nested, trim};
 use crate::kernel::shapes::{Format, Table};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Column, Control, Controls, IoLimit, Key, Limit, RowKind};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

@@ -1,8 +1,8 @@
 //! `memory.*`: usage, peaks, events, limits, statistics.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::limit;
 use crate::kernel::shapes::{Format, Table};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Column, Control, Field, Key, RowKind};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

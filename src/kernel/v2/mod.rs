@@ -10,8 +10,8 @@ mod pids;
 mod pressure;
 mod rdma_misc;
 
-use super::catalog::{FileSpec, served};
 use super::layout::Hierarchy;
+use super::spec::{FileSpec, served};
 use crate::model::Version;
 
 pub(super) use self::core::{PROCESSES, THREADS};

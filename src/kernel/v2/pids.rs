@@ -1,7 +1,7 @@
 //! `pids.*`.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::parse::limit;
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Control, Field};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {

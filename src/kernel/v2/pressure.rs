@@ -1,6 +1,6 @@
 //! `*.pressure`: pressure stall information. No controller is needed, so a hybrid host has it too.
 
-use crate::kernel::catalog::{FileSpec, PressureFields, Read};
+use crate::kernel::spec::{FileSpec, PressureFields, Read};
 use crate::model::{Collector, Field};
 
 const CPU: PressureFields = PressureFields {

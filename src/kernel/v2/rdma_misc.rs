@@ -1,7 +1,7 @@
 //! `rdma.*` and `misc.*`.
 
-use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::shapes::{Format, Table};
+use crate::kernel::spec::{FileSpec, Read};
 use crate::model::{Collector, Column, Key, RowKind};
 
 /// The same files in both versions.

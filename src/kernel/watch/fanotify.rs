@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 
 use super::wire::{FanotifyEvent, next_fanotify};
 use super::{Event, Kind, READS_PER_DRAIN, WatchTarget, read_some};
@@ -96,6 +97,11 @@ fn group(target: &WatchTarget<'_>) -> Result<Fanotify, String> {
         | InitFlags::from_bits_retain(libc::FAN_REPORT_DFID_NAME);
     let group = Fanotify::init(flags, EventFFlags::O_RDONLY)
         .map_err(|errno| refused("fanotify_init", None, errno))?;
+    // A mark is on a whole file system: on a disk with a tree of plain files it would tell of everything on that disk.
+    let found = statfs(target.mount).map_err(|errno| refused("statfs", Some(target), errno))?;
+    if ![CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&found.filesystem_type()) {
+        return Err(format!("fanotify is not in use: {} is no cgroup file system", target.mount.display()));
+    }
     let mask = MaskFlags::FAN_CREATE
         | MaskFlags::FAN_DELETE
         | MaskFlags::FAN_MOVED_FROM

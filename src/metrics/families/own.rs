@@ -185,12 +185,12 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge(
         "stockade_descriptors_held",
         |program, series| series.count(program.snapshot.report.descriptors_held),
-        "Descriptors held open on cgroup files and directories.",
+        "Descriptors held open on cgroup files.",
     ),
     gauge(
         "stockade_descriptors_budget",
         |program, series| series.count(program.snapshot.report.descriptors_budget),
-        "How many descriptors may be held open on cgroup files and directories.",
+        "How many descriptors may be held open on cgroup files.",
     ),
     gauge(
         "stockade_series",

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::metrics::{Format, Options, Own, ProcessStats, render};
+use crate::metrics::{Format, Options, Own, render};
 use crate::model::{
     Collector, Column, Control, Controls, FaultKind, FaultRow, Field, HostField, Identity, Limit, Owner,
-    RowKind, Snapshot, WriteRow, Writer,
+    ProcessStats, RowKind, Snapshot, WriteRow, Writer,
 };
 
 use super::{cgroup, dead, fill, snapshot};

@@ -5,11 +5,12 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use stockade::kernel::catalog::{Context, FileSpec, catalog};
+use stockade::kernel::catalog::catalog;
 use stockade::kernel::devices::Devices;
 use stockade::kernel::hugepages;
 use stockade::kernel::layout::{Hierarchy, Layout};
 use stockade::kernel::shapes::Shapes;
+use stockade::kernel::spec::{Context, FileSpec};
 use stockade::model::{
     CollectorSet, Control, Controls, Field, IoLimit, Key, LayoutKind, Readings, RowKind, Unit, Version,
 };

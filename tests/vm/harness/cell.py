@@ -9,16 +9,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 
 from . import guest, host
 
 # The guests that run now. Whoever ends the harness ends them, and their directories go with them.
 RUNNING = set()
+STOPPING = threading.Event()
 
 
 def stop_guests(*_) -> None:
-    """Ends every guest; a signal's handler."""
+    """Ends every guest and lets no other begin; a signal's handler."""
+    STOPPING.set()
     for process in list(RUNNING):
         process.kill()
     raise SystemExit(143)
@@ -94,6 +97,8 @@ def boot(kernel, layout: str, programs, arguments, append, deadline: float, capt
         scratch = pathlib.Path(scratch)
         initramfs = guest.initramfs(scratch, kernel, layout, arguments, programs)
         disks = [guest.disk(scratch / name, size) for name, size in (("raw", 64), ("files", 256), ("capture", 64))]
+        if STOPPING.is_set():
+            raise host.Trouble("stopped by a signal")
         started = time.monotonic()
         with open(scratch / "qemu", "wb") as said:
             process = subprocess.Popen(qemu(kernel, initramfs, disks, scratch, append), stdin=subprocess.DEVNULL,
