@@ -214,6 +214,7 @@ fn one_cgroup_to_the_letter() {
     tree.process(41, b"/usr/bin/api\0--port\08080\0", 0, "/web.slice/api.service");
     tree.process(42, b"", 0, "/web.slice/api.service");
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("this user").name;
+    let (user, me) = (format!("{:width$}", "USER", width = me.len().max(4)), format!("{me:4}"));
     let expected = format!(
         "\
 /web.slice/api.service
@@ -270,14 +271,12 @@ Pressure (percent of the time in which tasks waited)
   memory    full     0.0    0.0     0.0     0s
 
 Processes (2)
-  PID  {user:width$}  STATE  THREADS  RESIDENT  COMMAND
-   41  {me:4}  S            3        0B  /usr/bin/api --port 8080
-   42  {me:4}  S            3        0B  [sleeper]
+  PID  {user}  STATE  THREADS  RESIDENT  COMMAND
+   41  {me}  S            3        0B  /usr/bin/api --port 8080
+   42  {me}  S            3        0B  [sleeper]
 ",
         id = tree.id("/web.slice/api.service"),
         directory = tree.path("/web.slice/api.service").display(),
-        user = "USER",
-        width = me.len().max(4),
     );
     assert_eq!(shown(&tree, &["inspect", "/web.slice/api.service", "--no-rates"]), expected);
     let asked = shown(&tree, &["inspect", "41", "--no-rates"]);
@@ -495,12 +494,14 @@ fn an_ancestors_limit_is_told_with_its_headroom() {
     let memory = group.directory("memory");
     let file = ["memory.max", "memory.limit_in_bytes"].into_iter().find(|name| memory.join(name).exists());
     fs::write(memory.join(file.expect("a limit's file")), "67108864").expect("a limit");
-    let out = run(["inspect", "--no-rates", "--raw", &child]).out;
-    let line = out.lines().find(|line| line.trim_start().starts_with("memory.max ")).expect("a limit");
+    let ran = run(["inspect", "--no-rates", "--raw", &child]);
+    let line = ran.out.lines().find(|line| line.trim_start().starts_with("memory.max "));
+    let line = line.unwrap_or_else(|| panic!("no limit in\n{}{}", ran.out, ran.err));
     let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!((words[1], words[2], words[4]), ("max", "67108864", group.path.as_str()), "{line}");
-    let whole = json(&run(["inspect", "-J", "--no-rates", &child]).out);
-    assert_eq!(words[3], whole["cgroup"]["values"]["memory.headroom.max"].to_string(), "{line}");
+    // The kernel charges a little to a group without processes, and takes it back when it likes.
+    let headroom: u64 = words[3].parse().expect("bytes");
+    assert!((60_000_000..=67_108_864).contains(&headroom), "{line}");
 }
 
 #[test]
@@ -526,4 +527,28 @@ fn a_cgroup_that_ends_between_the_samples() {
     let text = String::from_utf8_lossy(&out);
     assert_eq!(exit, Exit::Done, "{}", String::from_utf8_lossy(&err));
     assert!(text.starts_with(&ends) && text.contains("ended while it was looked at"), "{text}");
+}
+
+#[test]
+fn the_tightest_limit_and_the_least_headroom_count() {
+    let tree = unified();
+    let memory = |path: &str, current: &str, max: &str| {
+        tree.group(path, &[("memory.current", current), ("memory.max", max), ("cpu.max", "50000 100000\n")]);
+    };
+    memory("/a", "100", "200");
+    memory("/a/b", "90", "95");
+    memory("/a/b/c", "10", "1000");
+    let limits = |path: &str| {
+        let out = shown(&tree, &["inspect", "--no-rates", "--raw", path]);
+        let line = out.lines().find(|line| line.trim_start().starts_with("memory.max ")).expect("a limit");
+        line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limits("/a"), ["200", "200", "100"], "its own");
+    assert_eq!(limits("/a/b"), ["95", "95", "5"], "its own, tighter than its parent's");
+    assert_eq!(limits("/a/b/c"), ["1000", "95", "5", "/a/b"], "that of the ancestor which is tightest");
+    tree.group("/a/b/c", &[("memory.current", "10"), ("memory.max", "96")]);
+    tree.group("/a", &[("memory.current", "198")]);
+    assert_eq!(limits("/a/b/c"), ["96", "95", "2", "/a/b"], "another one is nearest to its limit");
+    let out = shown(&tree, &["inspect", "--no-rates", "/a/b/c"]);
+    assert!(out.contains("  cpu.max (cores)    0.5        0.5         -\n"), "a tie is its own:\n{out}");
 }

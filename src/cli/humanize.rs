@@ -78,9 +78,9 @@ fn short_bytes(bytes: f64) -> String {
     let mut size = bytes.abs();
     let mut units = "BKMGTPE".chars();
     let mut unit = units.next().unwrap_or('B');
-    // 1023.95 would be shown as 1024.
+    // Four digits are harder to read than a fraction of the next unit.
     for next in units {
-        if size < 1023.5 {
+        if size < 999.5 {
             break;
         }
         size /= 1024.0;
@@ -131,10 +131,12 @@ mod tests {
     fn numbers_have_few_digits_and_never_four() {
         for (bytes, shown) in [
             (0, "0B"),
-            (1023, "1023B"),
+            (999, "999B"),
+            (1000, "1.0K"),
+            (1_000_000, "977K"),
+            (1_048_000_000, "999M"),
             (1024, "1.0K"),
-            (102_348, "99.9K"),
-            (102_349, "100K"),
+            (102_400, "100K"),
             (1_048_575, "1.0M"),
             (1_073_741_823, "1.0G"),
             (12_897_485, "12.3M"),

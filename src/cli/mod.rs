@@ -128,12 +128,22 @@ mod tests {
             "stockade serve --config f --web.listen-address :9100 --no-collector.io --collector.memory_numa",
             "stockade --log.format json check f --format json",
             "stockade check --host",
+            "stockade ls -l --sort memory -n 10 --no-rates /a",
+            "stockade ls -J -i 5 --depth 2 --full --raw --ascii --no-headings",
+            "stockade ls -o +anon,file nginx",
+            "stockade inspect --all -J -b 41",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
             }
         }
-        for line in ["stockade", "stockade check", "stockade serve --web.telemetry-path metrics"] {
+        for line in [
+            "stockade",
+            "stockade check",
+            "stockade inspect",
+            "stockade ls -i 2h",
+            "stockade serve --web.telemetry-path metrics",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

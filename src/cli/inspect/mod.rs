@@ -2,7 +2,7 @@
 
 mod document;
 mod limits;
-mod pressure;
+mod tables;
 mod text;
 
 use std::ffi::{OsStr, OsString};

@@ -1,14 +1,13 @@
-//! What `stockade inspect` prints for people.
+//! PURE: what `stockade inspect` prints for people.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{Found, limits, pressure};
+use super::{Found, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
-use crate::model::{Column, Field, IoLimit, Limit, RowKind, display_path, parent_path};
+use crate::model::{Column, Field, RowKind, display_path, parent_path};
 use crate::record::names;
 
 /// How many rows of memory.stat are shown when not all are asked for.
@@ -30,9 +29,7 @@ pub fn write(
     page.usage()?;
     page.memory_stat()?;
     page.events()?;
-    page.devices()?;
-    page.other_tables()?;
-    page.pressure()?;
+    page.tables()?;
     page.processes()
 }
 
@@ -100,14 +97,6 @@ impl Page<'_, '_> {
             let name = id.parse().ok().and_then(user_name);
             name.map_or_else(|| id.clone(), |name| format!("{id} ({name})"))
         });
-        let children = self
-            .found
-            .samples
-            .now
-            .cgroups
-            .iter()
-            .filter(|other| parent_path(&other.identity.path) == Some(&*cgroup.identity.path))
-            .count();
         let items = [
             ("id", Some(cgroup.identity.id.to_string())),
             ("unit", owner.unit.clone()),
@@ -115,7 +104,7 @@ impl Page<'_, '_> {
             ("user", user),
             ("state", (!state.is_empty()).then(|| state.join(", "))),
             ("parent", parent_path(&cgroup.identity.path).map(display_path)),
-            ("children", Some(children.to_string())),
+            ("children", Some(self.children().to_string())),
         ];
         let mut table = Table::new([("", Align::Left), ("", Align::Left)]).indented(2);
         for (name, value) in items {
@@ -124,6 +113,12 @@ impl Page<'_, '_> {
             }
         }
         table.write(self.out, false, self.width)
+    }
+
+    fn children(&self) -> usize {
+        let path = &*self.found.cgroup.identity.path;
+        let cgroups = &self.found.samples.now.cgroups;
+        cgroups.iter().filter(|other| parent_path(&other.identity.path) == Some(path)).count()
     }
 
     fn hierarchies(&mut self) -> io::Result<()> {
@@ -165,41 +160,7 @@ impl Page<'_, '_> {
             ]);
         }
         self.section("Limits, weights and switches", &table, true)?;
-        self.device_limits()
-    }
-
-    fn device_limits(&mut self) -> io::Result<()> {
-        type Get = fn(&IoLimit) -> Option<Limit>;
-        const COLUMNS: &[(&str, Get)] = &[
-            ("READ/s", |limit| limit.read_bytes),
-            ("WRITE/s", |limit| limit.write_bytes),
-            ("READS/s", |limit| limit.reads),
-            ("WRITES/s", |limit| limit.writes),
-            ("LATENCY", |limit| limit.latency_target),
-            ("WEIGHT", |limit| limit.weight),
-        ];
-        let mut table = Table::new(
-            [("DEVICE", Align::Left)]
-                .into_iter()
-                .chain(COLUMNS.iter().map(|(heading, _)| (*heading, Align::Right))),
-        )
-        .indented(2);
-        for limit in &self.found.cgroup.controls.io {
-            let mut row = vec![limit.device.to_string()];
-            for (place, (_, get)) in COLUMNS.iter().enumerate() {
-                let value = get(limit).map(|limit| match (limit, place) {
-                    (Limit::Max, _) => Value::Max,
-                    (Limit::Value(value), 0 | 1) => Value::Bytes(value),
-                    (Limit::Value(value), 4) => {
-                        Value::of(value.saturating_mul(1000), crate::model::Unit::Nanoseconds)
-                    }
-                    (Limit::Value(value), _) => Value::Count(value),
-                });
-                row.push(or_absent(value.as_ref(), self.raw));
-            }
-            table.add(row);
-        }
-        self.section("I/O limits", &table, true)
+        self.section("I/O limits", &tables::io_limits(&self.found.cgroup.controls, self.raw), true)
     }
 
     fn usage(&mut self) -> io::Result<()> {
@@ -273,94 +234,16 @@ impl Page<'_, '_> {
         self.list("Events", items)
     }
 
-    fn devices(&mut self) -> io::Result<()> {
-        type Columns = [Column; 6];
-        const STAT: Columns = [
-            Column::IoReadBytes,
-            Column::IoWriteBytes,
-            Column::IoDiscardBytes,
-            Column::IoReads,
-            Column::IoWrites,
-            Column::IoDiscards,
-        ];
-        const BFQ: Columns = [
-            Column::BfqReadBytes,
-            Column::BfqWriteBytes,
-            Column::BfqDiscardBytes,
-            Column::BfqReads,
-            Column::BfqWrites,
-            Column::BfqDiscards,
-        ];
-        for (title, kinds, columns) in [
-            ("I/O", &[RowKind::IoStat, RowKind::BlkioBytes, RowKind::BlkioOps][..], STAT),
-            ("I/O under bfq", &[RowKind::BfqBytes, RowKind::BfqOps], BFQ),
-        ] {
-            let mut devices: BTreeMap<&str, [Option<u64>; 6]> = BTreeMap::new();
-            for &kind in kinds {
-                for (key, value) in self.found.cgroup.readings.rows(kind).iter() {
-                    if let Some(place) = columns.iter().position(|column| *column == key.column) {
-                        devices.entry(&*key.item).or_default()[place] = Some(value);
-                    }
-                }
-            }
-            let mut table = Table::new([
-                ("DEVICE", Align::Left),
-                ("READ", Align::Right),
-                ("WRITTEN", Align::Right),
-                ("DISCARDED", Align::Right),
-                ("READS", Align::Right),
-                ("WRITES", Align::Right),
-                ("DISCARDS", Align::Right),
-            ])
-            .indented(2);
-            for (device, values) in devices {
-                let mut row = vec![device.to_owned()];
-                for (place, value) in values.into_iter().enumerate() {
-                    let value =
-                        value.map(|value| if place < 3 { Value::Bytes(value) } else { Value::Count(value) });
-                    row.push(or_absent(value.as_ref(), self.raw));
-                }
-                table.add(row);
-            }
+    fn tables(&mut self) -> io::Result<()> {
+        let readings = &self.found.cgroup.readings;
+        for (title, table) in tables::devices(readings, self.raw) {
             self.section(title, &table, true)?;
         }
-        Ok(())
-    }
-
-    /// Huge pages, RDMA, misc, and what iocost says: what is not zero, and everything where all is asked for.
-    fn other_tables(&mut self) -> io::Result<()> {
-        for kind in [
-            RowKind::Hugetlb,
-            RowKind::RdmaCurrent,
-            RowKind::RdmaMax,
-            RowKind::MiscCurrent,
-            RowKind::MiscPeak,
-            RowKind::MiscMax,
-            RowKind::MiscEvents,
-        ] {
-            let mut table = Table::new([("", Align::Left), ("", Align::Left), ("", Align::Left)]).indented(2);
-            for (key, value) in self.found.cgroup.readings.rows(kind).iter() {
-                if self.all || value > 0 {
-                    let value = if kind == RowKind::Hugetlb && key.column != Column::HugetlbFailures {
-                        Value::Bytes(value)
-                    } else {
-                        Value::Count(value)
-                    };
-                    table.add(vec![
-                        key.item.to_string(),
-                        names::column(key.column).to_owned(),
-                        value.show(self.raw),
-                    ]);
-                }
-            }
-            self.section(names::table(kind), &table, false)?;
+        for (title, table) in tables::others(readings, self.all, self.raw) {
+            self.section(title, &table, false)?;
         }
-        Ok(())
-    }
-
-    fn pressure(&mut self) -> io::Result<()> {
-        let table = pressure::table(&self.found.cgroup.readings, self.raw);
-        self.section("Pressure (percent of the time in which tasks waited)", &table, true)
+        let pressure = tables::pressure(readings, self.raw);
+        self.section("Pressure (percent of the time in which tasks waited)", &pressure, true)
     }
 
     fn processes(&mut self) -> io::Result<()> {
@@ -397,9 +280,8 @@ impl Page<'_, '_> {
         let listed = found.processes.len();
         let title = match found.process_count {
             0 => {
-                let below = found.cgroup.readings.get(Field::Populated) == Some(1);
-                let where_else = if below { "; there are some below" } else { "" };
-                return writeln!(self.out, "\nProcesses: none{where_else}");
+                let itself = if self.children() > 0 { " in the cgroup itself" } else { "" };
+                return writeln!(self.out, "\nProcesses: none{itself}");
             }
             count if count > listed => {
                 format!("Processes ({count}, the {listed} with most resident memory; --all lists every one)")
