@@ -17,7 +17,7 @@ use crate::config::{self, Config, Label, Problems};
 use crate::kernel::layout::Paths;
 use crate::kernel::process::own_use;
 use crate::metrics::{self, Attach, Own, ProcessStats};
-use crate::model::{Collector, Snapshot, WatchMethod};
+use crate::model::{Collector, CollectorSet, Snapshot, WatchMethod};
 use crate::sample::{self, Carried, Remote, Sampler, SetupError};
 use crate::web::{self, BindError, Exposition, RequestSeen, Source};
 
@@ -260,7 +260,8 @@ impl Source for Shared {
         let mut text = Vec::new();
         let counts = metrics::render(snapshot, &options, &self.own, &mut text);
         self.own.rendered(began.elapsed());
-        if !counts.carried.is_empty() {
+        // A filtered one carries nothing, and may hold dead that an unfiltered one has no room for.
+        if !counts.carried.is_empty() && request.collectors == CollectorSet::ALL {
             let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
             if in_flight.ranks.insert(snapshot.sequence, counts.carried).is_none() {
                 in_flight.order.push_back(snapshot.sequence);

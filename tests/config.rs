@@ -432,7 +432,9 @@ fn check_looks_at_every_file() {
     std::fs::write(&bad, "colect: {}\n").unwrap();
     let good = example("minimal.yaml");
     let run = |files: &[&Path], format| {
-        let args = CheckArgs { files: files.iter().map(|file| file.to_path_buf()).collect(), format };
+        let paths = stockade::cli::PathArgs { procfs: "/proc".into(), sysfs: "/sys".into(), cgroupfs: None };
+        let files = files.iter().map(|file| file.to_path_buf()).collect();
+        let args = CheckArgs { files, host: false, paths, format };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exit = args.run(&mut out, &mut err).unwrap();
         (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())

@@ -8,11 +8,12 @@ use tracing::level_filters::LevelFilter;
 /// What is logged, and how.
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// The least important messages to log.
-    #[arg(long = "log.level", value_enum, default_value_t = LogLevel::Info, global = true)]
-    level: LogLevel,
+    // The ids keep these global flags apart from a subcommand's own `--format`.
+    /// The least important messages to log [default: info; error for commands that look once].
+    #[arg(id = "log.level", long = "log.level", value_enum, global = true)]
+    level: Option<LogLevel>,
     /// How a message is written on the standard error.
-    #[arg(long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
+    #[arg(id = "log.format", long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
     format: LogFormat,
 }
 
@@ -39,9 +40,9 @@ pub enum LogFormat {
 }
 
 impl LogArgs {
-    /// Begins to log to the standard error.
-    pub fn start(&self) {
-        let level = match self.level {
+    /// Begins to log to the standard error, at the command's own level unless one was asked for.
+    pub fn start(&self, default: LogLevel) {
+        let level = match self.level.unwrap_or(default) {
             LogLevel::Error => LevelFilter::ERROR,
             LogLevel::Warn => LevelFilter::WARN,
             LogLevel::Info => LevelFilter::INFO,

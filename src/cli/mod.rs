@@ -1,16 +1,31 @@
 //! The command line: one file a subcommand.
 
 mod check;
+mod columns;
+mod host;
+mod humanize;
+mod inspect;
+mod interval;
 mod log;
+mod ls;
+mod sampling;
 mod serve;
+mod table;
+mod target;
+mod terminal;
+mod tree;
 
-use std::io;
+use std::io::{self, BufWriter};
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Parser, Subcommand};
 
 pub use check::{CheckArgs, Format};
+pub use inspect::InspectArgs;
+pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
+pub use ls::{LsArgs, Sort};
 pub use serve::{CollectorArgs, PathArgs, ServeArgs};
 
 /// How a command ends.
@@ -49,13 +64,19 @@ pub struct Cli {
 enum Command {
     Serve(Box<ServeArgs>),
     Check(CheckArgs),
+    Ls(Box<LsArgs>),
+    Inspect(Box<InspectArgs>),
 }
 
 impl Cli {
     /// Does what the command line says.
     #[must_use]
     pub fn run(self) -> Exit {
-        self.log.start();
+        self.log.start(match self.command {
+            Command::Serve(_) | Command::Check(_) => LogLevel::Info,
+            // A person looks at their output, and they say themselves what is amiss.
+            Command::Ls(_) | Command::Inspect(_) => LogLevel::Error,
+        });
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         let outcome = match self.command {
             Command::Serve(args) => {
@@ -63,6 +84,12 @@ impl Cli {
                 return args.run();
             }
             Command::Check(args) => args.run(&mut out, &mut err),
+            Command::Ls(args) => {
+                args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
+            }
+            Command::Inspect(args) => {
+                args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
+            }
         };
         match outcome {
             Ok(exit) => exit,
@@ -81,4 +108,33 @@ impl Cli {
 fn fail(error: &dyn std::error::Error) -> Exit {
     eprintln!("stockade: {error}");
     Exit::Failed
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_line_of_the_manual_is_taken() {
+        for line in [
+            "stockade serve",
+            "stockade serve --config f --web.listen-address :9100 --no-collector.io --collector.memory_numa",
+            "stockade --log.format json check f --format json",
+            "stockade check --host",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+        for line in ["stockade", "stockade check", "stockade serve --web.telemetry-path metrics"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
 }

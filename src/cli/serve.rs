@@ -43,9 +43,14 @@ pub struct ServeArgs {
     /// Start with every collector off, to switch single ones on.
     #[arg(long = "collector.disable-defaults")]
     pub disable_defaults: bool,
-    /// How to notice births, deaths and control writes; the default is the best that the kernel allows.
-    #[arg(long = "watch.method", value_name = "fanotify|inotify|walk", value_parser = watch_method)]
-    pub watch: Option<WatchMethod>,
+    /// How to notice births, deaths and control writes; auto is the best that the kernel allows.
+    #[arg(
+        long = "watch.method",
+        value_name = "auto|fanotify|inotify|walk",
+        default_value = "auto",
+        value_parser = watch_method
+    )]
+    pub watch: WatchChoice,
     /// Where the kernel's file systems are.
     #[command(flatten)]
     pub paths: PathArgs,
@@ -162,12 +167,20 @@ fn telemetry_path(text: &str) -> Result<String, String> {
     }
 }
 
-fn watch_method(text: &str) -> Result<WatchMethod, String> {
+/// A way of watching, or the best one.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchChoice(Option<WatchMethod>);
+
+fn watch_method(text: &str) -> Result<WatchChoice, String> {
+    if text == "auto" {
+        return Ok(WatchChoice(None));
+    }
     WatchMethod::ALL
         .iter()
         .copied()
         .find(|method| method.name() == text)
-        .ok_or_else(|| "expected fanotify, inotify or walk".to_owned())
+        .map(|method| WatchChoice(Some(method)))
+        .ok_or_else(|| "expected auto, fanotify, inotify or walk".to_owned())
 }
 
 impl ServeArgs {
@@ -191,7 +204,7 @@ impl ServeArgs {
             },
             paths: self.paths.into(),
             collectors,
-            watch: self.watch,
+            watch: self.watch.0,
         };
         // Two threads serve HTTP however many CPUs there are: rendering has threads of its own.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

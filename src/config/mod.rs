@@ -20,6 +20,7 @@ use std::path::Path;
 pub use compile::{Collect, Config, Label};
 pub use diagnose::parse;
 pub use problem::{Problem, Problems};
+pub use units::duration;
 
 /// How large a configuration file may be, in bytes.
 const LARGEST: u64 = 1 << 20;

@@ -19,7 +19,7 @@ const UNITS: &[(&str, u64)] = &[
 ///
 /// # Errors
 /// Says what is wrong and what was expected.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     if text.is_empty() {
         return Err(format!("expected {DURATION}"));
     }

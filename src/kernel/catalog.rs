@@ -17,7 +17,8 @@ pub enum Cadence {
     Pass,
     /// At each pass, and at once when the kernel gives notice; its descriptor must be held for that.
     Notified,
-    /// At birth and on the slow clock: what changes seldom, or is nearly never looked at.
+    /// At birth, on the slow clock, and at the pass after somebody has written to a file of its controller: limits
+    /// that are kept as numbers, what follows from them, and v1's kernel memory, which hardly anybody looks at.
     Slow,
     /// At birth and when somebody has written to it (on the slow clock where writes cannot be seen).
     Control,

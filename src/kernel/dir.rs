@@ -17,8 +17,8 @@ use nix::sys::uio::pread;
 
 use crate::model::FaultKind;
 
-/// Descriptors that are left to the server, the watch and the rest of the program.
-const RESERVED: u64 = 1024;
+/// Descriptors that are left to the server's connections (512), the watch and the rest of the program.
+const RESERVED: u64 = 640;
 /// More than this of one file is no cgroup file: 16 MiB of `cgroup.procs` are two million processes.
 const LONGEST: usize = 16 << 20;
 

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use procfs::{FromRead as _, Meminfo};
 
+use super::dir::ReadError;
 use super::v2::RESOURCES;
 use crate::model::{FaultKind, Host, HostField};
 
@@ -36,7 +38,7 @@ impl HostFiles {
                     let absent = error.kind() == std::io::ErrorKind::NotFound
                         || error.raw_os_error() == Some(nix::libc::EOPNOTSUPP);
                     if !absent {
-                        fault(source(resource), FaultKind::Io);
+                        fault(source(resource), kind(&error));
                     }
                     None
                 }
@@ -47,8 +49,11 @@ impl HostFiles {
                 let _ = fields.fill(None, &mut host.pressure);
             }
         }
-        let meminfo =
-            Meminfo::from_file(&self.meminfo).map_err(|_| fault("meminfo", FaultKind::Malformed)).ok();
+        let meminfo = std::fs::read(&self.meminfo)
+            .map_err(|error| kind(&error))
+            .and_then(|text| Meminfo::from_read(&text[..]).map_err(|_| FaultKind::Malformed))
+            .map_err(|kind| fault("meminfo", kind))
+            .ok();
         let meminfo = meminfo.as_ref();
         host.set(HostField::MemoryTotal, meminfo.map(|m| m.mem_total));
         host.set(HostField::MemoryAvailable, meminfo.and_then(|m| m.mem_available));
@@ -57,6 +62,10 @@ impl HostFiles {
         let online = std::fs::read(&self.cpus_online).ok();
         host.set(HostField::Cpus, online.and_then(|list| super::parse::list_count(&list).ok()));
     }
+}
+
+fn kind(error: &std::io::Error) -> FaultKind {
+    error.raw_os_error().map_or(FaultKind::Io, |errno| ReadError::Os(Errno::from_raw(errno)).kind())
 }
 
 fn source(resource: &str) -> &'static str {

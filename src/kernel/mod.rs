@@ -7,7 +7,9 @@
 //! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
 //! - [`devices`]: block device numbers to names.
 //! - [`host`]: the host's own pressure, memory and CPUs.
+//! - [`members`]: where one cgroup is, and the processes in it.
 //! - [`process`]: one process: its cgroups, its cost.
+//! - [`survey`]: what this host can do, for a report.
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
 
 pub mod catalog;
@@ -15,9 +17,11 @@ pub mod devices;
 pub mod dir;
 pub mod host;
 pub mod layout;
+pub mod members;
 pub mod parse;
 pub mod process;
 pub mod shapes;
+pub mod survey;
 pub mod v1;
 pub mod v2;
 pub mod watch;

@@ -25,6 +25,9 @@ pub enum Format {
     Numa,
 }
 
+/// What the row under an outer and an inner key is, and the factor to its unit; `None` for one that is not kept.
+pub type Classify = fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>;
+
 /// How a file becomes rows.
 #[derive(Debug)]
 pub struct Table {
@@ -32,8 +35,8 @@ pub struct Table {
     pub kind: RowKind,
     /// How the text is laid out.
     pub format: Format,
-    /// What the row under an outer and an inner key is, and the factor to its unit; `None` for one that is not kept.
-    pub classify: fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>,
+    /// What each row is.
+    pub classify: Classify,
 }
 
 /// More shapes than this of one table are not remembered: devices come and go.
@@ -276,9 +279,13 @@ mod tests {
         let (mut shapes, mut readings) = (shapes(), Readings::default());
         assert!(fill(&mut shapes, &mut readings, "anon x\n").is_err());
         fill(&mut shapes, &mut readings, "anon 1\n").expect("a table");
-        for text in ["anon \n", "anon 1x\n", "anon 99999999999999999999\n"] {
+        for text in
+            ["anon \n", "anon 1x\n", "anon 99999999999999999999\n", "anon 1\nfil", "anon 1\n\n", "anon"]
+        {
             assert!(fill(&mut shapes, &mut readings, text).is_err(), "{text:?}");
         }
+        fill(&mut shapes, &mut readings, "skipped one two\nanon 2\n").expect("nobody asked for that row");
+        assert_eq!(readings.memory_stat("anon"), Some(2));
     }
 
     #[test]

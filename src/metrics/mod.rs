@@ -7,7 +7,7 @@
 //! - **The budget is hard.** [`Options::max_series`] bounds the `cgroup_…` series of one exposition. Cgroups are served
 //!   in the order of their birth, oldest first, the living before the dead. Each gets all its series until three
 //!   quarters of the budget are used; from the first one that does not fit there, each gets the essential families
-//!   only (marked in [`documentation`]); from the first whose essentials do not fit in the budget, none gets any. So a
+//!   only (marked in [`documentation()`]); from the first whose essentials do not fit in the budget, none gets any. So a
 //!   user who makes 100,000 cgroups pushes out the own newest ones, and what was shown stays shown. `host_…`,
 //!   `stockade_…` and `process_…` are outside the budget: their number does not depend on the cgroups.
 //! - **No series twice.** The last numbers of a dead cgroup stand under its path. While they wait for a scrape, a

@@ -205,3 +205,22 @@ pub const fn column(column: Column) -> &'static str {
         C::MiscEventsMax => "events_max",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_numbers_of_one_object_have_one_name() {
+        let fields: BTreeSet<_> = Field::ALL.iter().map(|&one| field(one)).collect();
+        assert_eq!(fields.len(), Field::COUNT);
+        let controls: BTreeSet<_> = Control::ALL.iter().map(|&one| control(one)).collect();
+        assert_eq!(controls.len(), Control::COUNT);
+        // A list shows some of both in one object.
+        assert!(fields.is_disjoint(&controls));
+        let tables: BTreeSet<_> = RowKind::ALL.iter().map(|&one| table(one)).collect();
+        assert_eq!(tables.len(), RowKind::COUNT);
+    }
+}

@@ -12,8 +12,8 @@ use super::reader::Presence;
 use super::sampler::{Sampler, now};
 use super::tree::{Node, NodeId, child_path, newborn};
 use crate::identify::identify;
-use crate::kernel::dir::{Directory, child_directories, directory_state, open_directory};
-use crate::model::parent_path;
+use crate::kernel::dir::{Directory, ReadError, child_directories, directory_state, open_directory};
+use crate::model::{Collector, FaultKind, parent_path};
 
 impl Sampler {
     /// Compares the hierarchies that are to be walked again with the kernel's: finds what came, buries what went.
@@ -47,13 +47,30 @@ impl Sampler {
                     }
                 }
                 Err(Errno::ENOENT | Errno::ENODEV | Errno::ENOTDIR) => self.lose_directory(id, hierarchy),
-                Err(_) => {}
+                Err(errno) => self.missed(hierarchy, path, errno),
             }
         }
     }
 
+    /// A directory could not be looked at. For want of descriptors or memory it is looked for again at the next pass, as
+    /// nobody will tell of it again; what has ended is no fault.
+    fn missed(&mut self, hierarchy: usize, path: &[u8], errno: Errno) {
+        let kind = ReadError::Os(errno).kind();
+        if kind == FaultKind::Vanished || errno == Errno::ENOTDIR {
+            return;
+        }
+        self.reader.faults.count("directory", kind, path, &errno.desc());
+        self.reader.collectors[Collector::Core as usize].faults += 1;
+        if matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) {
+            self.rescan |= 1 << hierarchy;
+        }
+    }
+
     fn list(&mut self, hierarchy: usize, path: &[u8], found: &mut Vec<NodeId>) {
-        let Ok(names) = child_directories(self.reader.roots[hierarchy].as_fd(), path) else { return };
+        let names = match child_directories(self.reader.roots[hierarchy].as_fd(), path) {
+            Ok(names) => names,
+            Err(errno) => return self.missed(hierarchy, path, errno),
+        };
         for name in names {
             let child = child_path(path, &name);
             let known = self.tree.at(&child).is_some_and(|id| {
@@ -67,7 +84,13 @@ impl Sampler {
 
     /// The cgroup at this path in this hierarchy: known, new, or new under an old path.
     pub(super) fn discover(&mut self, hierarchy: usize, path: &[u8]) -> Option<NodeId> {
-        let (_, inode) = open_directory(self.reader.roots[hierarchy].as_fd(), path).ok()?;
+        let inode = match open_directory(self.reader.roots[hierarchy].as_fd(), path) {
+            Ok((_, inode)) => inode,
+            Err(errno) => {
+                self.missed(hierarchy, path, errno);
+                return None;
+            }
+        };
         if let Some(id) = self.tree.at(path) {
             let node = self.tree.get(id)?;
             let known = node.directories[hierarchy].as_ref().map(|directory| directory.id);

@@ -22,8 +22,11 @@ impl Carried {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ranks);
     }
 
+    /// Sorted, since there may be thousands and each of the dead is looked for among them.
     fn take(&self) -> Vec<u64> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut ranks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        ranks.sort_unstable();
+        ranks
     }
 }
 
@@ -56,7 +59,7 @@ impl Linger {
     pub fn settle(&mut self, now: Duration, linger: Duration) {
         let carried = self.carried.take();
         if !carried.is_empty() {
-            self.waiting.retain(|cgroup| !carried.contains(&cgroup.rank));
+            self.waiting.retain(|cgroup| carried.binary_search(&cgroup.rank).is_err());
         }
         while let Some(oldest) = self.waiting.front() {
             if now.saturating_sub(oldest.ended.unwrap_or(now)) < linger {
@@ -94,7 +97,7 @@ mod tests {
         (1..=4).for_each(|rank| linger.add(dead(rank, rank), 3));
         let ranks = |linger: &Linger| linger.waiting().map(|cgroup| cgroup.rank).collect::<Vec<_>>();
         assert_eq!((ranks(&linger), linger.unscraped), (vec![2, 3, 4], 1), "over the bound");
-        carried.add(&[3]);
+        carried.add(&[9, 3, 1]);
         linger.settle(Duration::from_secs(5), Duration::from_secs(300));
         assert_eq!((ranks(&linger), linger.unscraped), (vec![2, 4], 1), "carried ones are no loss");
         linger.settle(Duration::from_secs(302), Duration::from_secs(300));

@@ -1,17 +1,17 @@
 //! The walk: kernel to [`Snapshot`](crate::model::Snapshot), faults kept beside the results.
 //!
-//! - [`clock`]: the thread: passes, notices, orders.
-//! - [`tree`]: which cgroups there are, by path and by directory.
-//! - [`notices`]: what the watch tells between two passes.
-//! - [`reader`]: the files of one cgroup, through held descriptors.
-//! - [`discovery`]: which cgroups come and go.
-//! - [`derive`]: PURE, what follows from other numbers: working set, effective limits, headroom.
-//! - [`faults`]: what went wrong, counted by file and kind.
-//! - [`linger`]: the last numbers of the dead, until a scrape has carried them.
-//! - [`sampler`]: a pass over all of it, births and deaths, publication.
-//! - [`schedule`]: which files are due.
+//! - `clock`: the thread: passes, notices, orders.
+//! - `tree`: which cgroups there are, by path and by directory.
+//! - `notices`: what the watch tells between two passes.
+//! - `reader`: the files of one cgroup, through held descriptors.
+//! - `discovery`: which cgroups come and go.
+//! - `derive`: PURE, what follows from other numbers: working set, effective limits, headroom.
+//! - `faults`: what went wrong, counted by file and kind.
+//! - `linger`: the last numbers of the dead, until a scrape has carried them.
+//! - `sampler`: a pass over all of it, births and deaths, publication.
+//! - `schedule`: which files are due.
 //!
-//! One cgroup lives at one path in several hierarchies. It is found in each of them, and is one [`tree::Node`].
+//! One cgroup lives at one path in several hierarchies. It is found in each of them, and is one `tree::Node`.
 
 mod clock;
 mod derive;
@@ -27,7 +27,9 @@ mod tree;
 use std::time::Duration;
 
 pub use clock::{Remote, run};
+pub use faults::is_failure;
 pub use linger::{Carried, carried};
+pub use reader::PlannedRead;
 pub use sampler::{Sampler, SetupError};
 
 use crate::kernel::layout::Paths;

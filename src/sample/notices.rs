@@ -9,7 +9,7 @@ use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
 use crate::kernel::watch::Event;
-use crate::model::{Field, Version, WriteRow};
+use crate::model::{Collector, Field, Version, WriteRow};
 
 /// Events that wait to be looked at, with their names in one buffer.
 #[derive(Debug, Default)]
@@ -148,6 +148,14 @@ impl Sampler {
             }
             _ => {
                 let Ok(name) = std::str::from_utf8(name) else { return };
+                // A limit may show in other files of the controller, and in other cgroups below. memory's slow files
+                // follow from no write.
+                let controller = name.split('.').next().unwrap_or_default();
+                if let Some(collector) = Collector::from_name(controller)
+                    && collector != Collector::Memory
+                {
+                    self.schedule.hurry(collector);
+                }
                 let kept = self.reader.catalog[hierarchy]
                     .iter()
                     .any(|spec| spec.name == name && spec.read.fills_controls());
@@ -172,9 +180,9 @@ impl Sampler {
         self.single[hierarchy].push(file);
         let memory_v1 = self.memory_is_v1();
         let Some(node) = self.tree.get_mut(id) else { return };
-        let populated = node.cgroup.readings.get(Field::Populated);
         self.reader.numbers(node, &self.single);
-        if populated == Some(1) && node.cgroup.readings.get(Field::Populated) == Some(0) {
+        // Not only where it was seen populated before: the notices of a short life merge into the last one.
+        if name == b"cgroup.events" && node.cgroup.readings.get(Field::Populated) == Some(0) {
             let gone = self.reader.numbers(node, &self.everything.files);
             if gone == 0 {
                 let sources = self.reader.sources(node, memory_v1);

@@ -1,6 +1,6 @@
 //! The files of one cgroup, through held descriptors.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,7 +43,7 @@ pub enum Presence {
 }
 
 /// Which of a node's directories these files belong to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Place<'a> {
     hierarchy: usize,
     path: &'a [u8],
@@ -55,7 +55,77 @@ struct Place<'a> {
     hidden: bool,
 }
 
+impl Place<'_> {
+    /// Whether a file is read here at all.
+    fn wants(&self, spec: &FileSpec) -> bool {
+        let here = match spec.when {
+            When::Always | When::Populated => true,
+            When::FirstHierarchy => self.first,
+            When::NoUnified => !self.in_unified,
+        };
+        here && (!self.hidden || spec.collector == Collector::Memory)
+    }
+}
+
+/// One reading that a pass makes.
+#[derive(Debug)]
+pub struct PlannedRead<'a> {
+    /// The hierarchy.
+    pub hierarchy: usize,
+    /// The cgroup.
+    pub cgroup: &'a [u8],
+    /// The file.
+    pub file: &'static str,
+    /// It takes a second call to see that a list has ended.
+    pub paged: bool,
+    /// The descriptor, where it is held.
+    pub held: Option<BorrowedFd<'a>>,
+}
+
 impl Reader {
+    /// The readings that [`Reader::numbers`] makes of a cgroup, in their order.
+    pub fn plan<'a>(
+        &'a self,
+        node: &'a Node,
+        due: &'a [Vec<usize>],
+    ) -> impl Iterator<Item = PlannedRead<'a>> {
+        let readings = &node.cgroup.readings;
+        let unpopulated = readings.get(Field::Populated) == Some(0);
+        self.places(node).flat_map(move |(place, directory)| {
+            due[place.hierarchy].iter().filter_map(move |&file| {
+                let spec = &self.catalog[place.hierarchy][file];
+                let skipped = unpopulated && spec.when == When::Populated;
+                let held = match directory.slot(file) {
+                    Slot::Held(fd) => Some(fd.as_fd()),
+                    Slot::Opened => None,
+                    Slot::Absent | Slot::Unknown => return None,
+                };
+                (place.wants(spec) && !skipped).then_some(PlannedRead {
+                    hierarchy: place.hierarchy,
+                    cgroup: place.path,
+                    file: spec.name,
+                    paged: spec.paged,
+                    held,
+                })
+            })
+        })
+    }
+
+    fn places<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = (Place<'a>, &'a Directory)> {
+        let first = node.first_hierarchy();
+        let in_unified = self.unified.is_some_and(|unified| node.directories[unified].is_some());
+        node.directories.iter().enumerate().filter_map(move |(hierarchy, directory)| {
+            let place = Place {
+                hierarchy,
+                path: node.path(),
+                first: first == Some(hierarchy),
+                in_unified,
+                hidden: node.cgroup.hidden,
+            };
+            Some((place, directory.as_ref()?))
+        })
+    }
+
     /// A reader over opened roots.
     #[must_use]
     pub fn new(
@@ -114,12 +184,7 @@ impl Reader {
         let mut timer = Timer::start();
         for &file in due {
             let spec = &catalog[place.hierarchy][file];
-            let applies = match spec.when {
-                When::Always | When::Populated => true,
-                When::FirstHierarchy => place.first,
-                When::NoUnified => !place.in_unified,
-            };
-            if !applies || (place.hidden && spec.collector != Collector::Memory) {
+            if !place.wants(spec) {
                 continue;
             }
             timer.enter(spec.collector, collectors);
@@ -182,7 +247,8 @@ impl Reader {
                         directory.set_slot(file, Slot::Unknown, budget);
                     }
                     crate::model::FaultKind::Unsupported => directory.set_slot(file, Slot::Absent, budget),
-                    _ => {}
+                    // Opened anew next time: what stands there then may be in order again.
+                    _ => directory.set_slot(file, Slot::Unknown, budget),
                 }
             }
             let _ = spec.read.numbers(None, readings, &mut context);
@@ -287,7 +353,7 @@ impl Reader {
     }
 }
 
-fn presence(root: std::os::fd::BorrowedFd<'_>, path: &[u8], id: u64) -> Presence {
+fn presence(root: BorrowedFd<'_>, path: &[u8], id: u64) -> Presence {
     match open_directory(root, path) {
         Ok((_, found)) if found == id => Presence::Alive,
         Ok(_) | Err(Errno::ENOENT | Errno::ENODEV | Errno::ENOTDIR) => Presence::Gone,

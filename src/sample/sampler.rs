@@ -11,7 +11,7 @@ use super::Settings;
 use super::derive::{Ceiling, limits, own};
 use super::linger::{Carried, Linger};
 use super::notices::Queue;
-use super::reader::Reader;
+use super::reader::{PlannedRead, Reader};
 use super::schedule::{Due, Schedule};
 use super::tree::{Node, NodeId, Tree};
 use crate::kernel::catalog::catalog;
@@ -53,7 +53,7 @@ pub struct Sampler {
     host_files: HostFiles,
     pub(super) reader: Reader,
     pub(super) tree: Tree,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     pub(super) everything: Due,
     pub(super) linger: Linger,
     pub(super) report: Report,
@@ -134,6 +134,17 @@ impl Sampler {
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.settings.interval
+    }
+
+    /// The readings of a pass in which every collector was due and the slow clock did not strike, as the last pass left
+    /// them: what a pass costs at the least is measured on these.
+    pub fn plan(&self) -> impl Iterator<Item = PlannedRead<'_>> {
+        let due = &self.schedule.due().files;
+        self.tree
+            .order()
+            .iter()
+            .filter_map(|&id| self.tree.get(id))
+            .flat_map(|node| self.reader.plan(node, due))
     }
 
     /// Puts other settings in force. The paths stay those it was made with.
@@ -268,6 +279,8 @@ impl Sampler {
         report.deaths_unscraped = self.linger.unscraped;
         report.descriptors_held = self.reader.budget.held() as u64;
 
+        // The pass may have buried some: an order that names them would leave another snapshot's cgroups in their places.
+        self.tree.sort();
         let mut snapshot = self.unused_snapshot();
         // It was chosen, or made, because nobody else holds it.
         if let Some(target) = Arc::get_mut(&mut snapshot) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::kernel::catalog::{Cadence, FileSpec};
-use crate::model::Collector;
+use crate::model::{Collector, CollectorSet};
 
 /// The files to read, by hierarchy, as places in the catalogue.
 #[derive(Debug, Default)]
@@ -33,6 +33,7 @@ impl Due {
 pub struct Schedule {
     next: [Duration; Collector::COUNT],
     next_slow: Duration,
+    hurried: CollectorSet,
     due: Due,
 }
 
@@ -43,6 +44,7 @@ impl Schedule {
         Self {
             next: [Duration::ZERO; Collector::COUNT],
             next_slow: now + Settings::SLOW,
+            hurried: CollectorSet::NONE,
             due: Due::default(),
         }
     }
@@ -63,6 +65,7 @@ impl Schedule {
         if slow {
             self.next_slow = now + Settings::SLOW;
         }
+        let hurried = std::mem::replace(&mut self.hurried, CollectorSet::NONE);
         let due = &mut self.due;
         (due.slow, due.host) = (slow, collectors[Collector::Host as usize]);
         due.files.resize_with(catalog.len(), Vec::new);
@@ -70,10 +73,15 @@ impl Schedule {
             due.clear();
             due.extend((0..files.len()).filter(|&file| match files[file].cadence {
                 Cadence::Pass | Cadence::Notified => collectors[files[file].collector as usize],
-                Cadence::Slow => slow,
+                Cadence::Slow => slow || hurried.has(files[file].collector),
                 Cadence::Control => false,
             }));
         }
+    }
+
+    /// Makes a collector's slow files due at the next stroke.
+    pub fn hurry(&mut self, collector: Collector) {
+        self.hurried.set(collector, true);
     }
 
     /// What the last stroke made due.
@@ -109,5 +117,8 @@ mod tests {
         assert_eq!(due(110), [0, 1]);
         assert_eq!(due(130), [0, 1, 2]);
         assert_eq!(due(135), [0]);
+        schedule.hurry(Collector::Memory);
+        schedule.strike(Duration::from_secs(136), &catalog, &settings);
+        assert_eq!(schedule.due().files[0], [0, 2], "a write makes slow files due");
     }
 }

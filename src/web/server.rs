@@ -148,3 +148,16 @@ fn rest_after(error: &io::Error) -> Option<Duration> {
         _ => Some(ACCEPT_REST),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_descriptor_table_rests_the_listener_and_a_lost_client_does_not() {
+        const ECONNABORTED: i32 = 103;
+        const EMFILE: i32 = 24;
+        assert_eq!(rest_after(&io::Error::from_raw_os_error(EMFILE)), Some(ACCEPT_REST));
+        assert_eq!(rest_after(&io::Error::from_raw_os_error(ECONNABORTED)), None);
+    }
+}

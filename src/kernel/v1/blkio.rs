@@ -3,7 +3,7 @@
 use crate::kernel::catalog::{FileSpec, Read};
 use crate::kernel::devices::Devices;
 use crate::kernel::parse::{Malformed, limit, trim};
-use crate::kernel::shapes::{Format, Table};
+use crate::kernel::shapes::{Classify, Format, Table};
 use crate::kernel::v2::{device, device_key};
 use crate::model::{Collector, Column, Control, Controls, IoLimit, Key, Limit, RowKind};
 
@@ -48,7 +48,7 @@ const BFQ_OPS: Table = table(RowKind::BfqOps, |device, operation, devices| {
     row(device, operation, devices, [Column::BfqReads, Column::BfqWrites, Column::BfqDiscards])
 });
 
-const fn table(kind: RowKind, classify: fn(&[u8], &[u8], &mut Devices) -> Option<(Key, u64)>) -> Table {
+const fn table(kind: RowKind, classify: Classify) -> Table {
     Table { kind, format: Format::Triples, classify }
 }
 

@@ -22,8 +22,8 @@ pub(super) const FILES: &[FileSpec] = &[
     FileSpec::new("memory.stat", Collector::MemoryStat, Read::Table(&STAT)),
     FileSpec::new("memory.numa_stat", Collector::MemoryNuma, Read::Table(&NUMA_STAT)),
     // Kernel memory is counted in memory.usage_in_bytes since 4.5; its own files are of interest to few.
-    file("memory.memsw.max_usage_in_bytes", Read::Value(Field::MemoryMemswPeak)).slow(),
-    file("memory.memsw.failcnt", Read::Value(Field::MemoryMemswFailures)).slow(),
+    file("memory.memsw.max_usage_in_bytes", Read::Value(Field::MemoryMemswPeak)),
+    file("memory.memsw.failcnt", Read::Value(Field::MemoryMemswFailures)),
     file("memory.kmem.usage_in_bytes", Read::Value(Field::MemoryKmemCurrent)).slow(),
     file("memory.kmem.max_usage_in_bytes", Read::Value(Field::MemoryKmemPeak)).slow(),
     file("memory.kmem.failcnt", Read::Value(Field::MemoryKmemFailures)).slow(),

@@ -8,7 +8,7 @@ mod freezer;
 mod memory;
 mod net_cls;
 
-use super::catalog::{FileSpec, Read, When, served};
+use super::catalog::{Cadence, FileSpec, Read, When, served};
 use super::layout::Hierarchy;
 use super::v2::{self, hugetlb};
 use crate::model::{Collector, Version};
@@ -41,6 +41,10 @@ pub(super) fn files(hierarchy: &Hierarchy, huge_pages: &[&str]) -> Vec<FileSpec>
     );
     if hierarchy.serves("hugetlb") {
         files.extend(hugetlb::files(Version::V1, huge_pages));
+    }
+    // v1 announces nothing: neither an OOM kill nor a refused fork gives an event.
+    for file in files.iter_mut().filter(|file| file.cadence == Cadence::Notified) {
+        file.cadence = Cadence::Pass;
     }
     files
 }

@@ -34,9 +34,9 @@ macro_rules! page {
             v1: &[
                 page!(@ $size, ".usage_in_bytes", HugetlbCurrent),
                 page!(@ $size, ".rsvd.usage_in_bytes", HugetlbReserved),
-                page!(@ $size, ".max_usage_in_bytes", HugetlbPeak).slow(),
+                page!(@ $size, ".max_usage_in_bytes", HugetlbPeak),
                 page!(@ $size, ".limit_in_bytes", HugetlbMax).slow(),
-                page!(@ $size, ".failcnt", HugetlbFailures).slow(),
+                page!(@ $size, ".failcnt", HugetlbFailures),
             ],
         }
     };

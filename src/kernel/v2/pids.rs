@@ -13,6 +13,6 @@ pub(in crate::kernel) const FILES: &[FileSpec] = &[
     file("pids.current", Read::Value(Field::PidsCurrent)),
     file("pids.peak", Read::Value(Field::PidsPeak)),
     file("pids.events", Read::Flat(&[("max", Field::PidsEventsMax, 1)])).notified(),
-    file("pids.events.local", Read::Flat(&[("max", Field::PidsLocalEventsMax, 1)])).slow(),
+    file("pids.events.local", Read::Flat(&[("max", Field::PidsLocalEventsMax, 1)])),
     file("pids.max", Read::Limit(Control::PidsMax, limit)),
 ];

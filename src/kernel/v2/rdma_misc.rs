@@ -13,7 +13,7 @@ pub(in crate::kernel) const RDMA: &[FileSpec] = &[
 /// The same files in both versions.
 pub(in crate::kernel) const MISC: &[FileSpec] = &[
     FileSpec::new("misc.current", Collector::Misc, Read::Table(&MISC_CURRENT)),
-    FileSpec::new("misc.peak", Collector::Misc, Read::Table(&MISC_PEAK)).slow(),
+    FileSpec::new("misc.peak", Collector::Misc, Read::Table(&MISC_PEAK)),
     FileSpec::new("misc.events", Collector::Misc, Read::Table(&MISC_EVENTS)).notified(),
     FileSpec::new("misc.max", Collector::Misc, Read::Table(&MISC_MAX)).slow(),
 ];

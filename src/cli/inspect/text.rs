@@ -1,0 +1,480 @@
+//! PURE: what `stockade inspect` prints for people.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::{Found, limits};
+use crate::cli::humanize::{ABSENT, Value, or_absent};
+use crate::cli::table::{Align, Table};
+use crate::kernel::members::user_name;
+use crate::model::{Column, Field, IoLimit, Limit, RowKind, display_path, parent_path};
+use crate::record::names;
+
+/// How many rows of memory.stat are shown when not all are asked for.
+const MOST_STATS: usize = 10;
+
+/// The resources that the kernel tells the pressure of: some and full, each with its averages and its total.
+const PRESSURE: &[(&str, &str, [Field; 4])] = &[
+    ("cpu", "some", [Field::CpuSomeAvg10, Field::CpuSomeAvg60, Field::CpuSomeAvg300, Field::CpuSomeTotal]),
+    ("cpu", "full", [Field::CpuFullAvg10, Field::CpuFullAvg60, Field::CpuFullAvg300, Field::CpuFullTotal]),
+    (
+        "memory",
+        "some",
+        [Field::MemorySomeAvg10, Field::MemorySomeAvg60, Field::MemorySomeAvg300, Field::MemorySomeTotal],
+    ),
+    (
+        "memory",
+        "full",
+        [Field::MemoryFullAvg10, Field::MemoryFullAvg60, Field::MemoryFullAvg300, Field::MemoryFullTotal],
+    ),
+    ("io", "some", [Field::IoSomeAvg10, Field::IoSomeAvg60, Field::IoSomeAvg300, Field::IoSomeTotal]),
+    ("io", "full", [Field::IoFullAvg10, Field::IoFullAvg60, Field::IoFullAvg300, Field::IoFullTotal]),
+    ("irq", "full", [Field::IrqFullAvg10, Field::IrqFullAvg60, Field::IrqFullAvg300, Field::IrqFullTotal]),
+];
+
+/// Writes every section that has something to show.
+pub fn write(
+    found: &Found<'_>,
+    all: bool,
+    raw: bool,
+    width: Option<usize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut page = Page { found, all, raw, width, out };
+    page.process()?;
+    page.identity()?;
+    page.hierarchies()?;
+    page.limits()?;
+    page.usage()?;
+    page.memory_stat()?;
+    page.events()?;
+    page.devices()?;
+    page.other_tables()?;
+    page.pressure()?;
+    page.processes()
+}
+
+struct Page<'a, 'out> {
+    found: &'a Found<'a>,
+    all: bool,
+    raw: bool,
+    width: Option<usize>,
+    out: &'out mut dyn Write,
+}
+
+impl Page<'_, '_> {
+    fn section(&mut self, title: &str, table: &Table, headings: bool) -> io::Result<()> {
+        if table.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "\n{title}")?;
+        table.write(self.out, headings, self.width)
+    }
+
+    /// Names and numbers below each other.
+    fn list(&mut self, title: &str, items: Vec<(&str, String)>) -> io::Result<()> {
+        let mut table = Table::new([("", Align::Left), ("", Align::Right)]).indented(2);
+        for (name, value) in items {
+            table.add(vec![name.to_owned(), value]);
+        }
+        self.section(title, &table, false)
+    }
+
+    fn process(&mut self) -> io::Result<()> {
+        let Some((member, groups)) = &self.found.process else { return Ok(()) };
+        let command = member.command.as_ref().map(|command| display_path(command.as_bytes()));
+        writeln!(self.out, "Process {}: {}", member.pid, command.as_deref().unwrap_or(ABSENT))?;
+        let mut table = Table::new([("CONTROLLERS", Align::Left), ("CGROUP", Align::Left)]).indented(2);
+        for group in groups {
+            let controllers =
+                if group.controllers.is_empty() { "unified".to_owned() } else { group.controllers.join(",") };
+            table.add(vec![controllers, display_path(group.path.as_bytes())]);
+        }
+        table.write(self.out, true, self.width)?;
+        writeln!(self.out)
+    }
+
+    fn identity(&mut self) -> io::Result<()> {
+        let cgroup = self.found.cgroup;
+        let owner = &cgroup.identity.owner;
+        writeln!(self.out, "{}", cgroup.identity.display)?;
+        let flag = |field: Field| cgroup.readings.get(field).map(|value| value != 0);
+        let mut state = Vec::new();
+        if cgroup.ended.is_some() || self.found.places.is_empty() {
+            state.push("ended while it was looked at: these are its last numbers");
+        }
+        match flag(Field::Populated) {
+            Some(true) => state.push("populated"),
+            Some(false) => state.push("empty"),
+            None => {}
+        }
+        if flag(Field::Frozen) == Some(true) {
+            state.push("frozen");
+        }
+        if flag(Field::FreezerFreezing) == Some(true) {
+            state.push("freezing");
+        }
+        let user = owner.user.as_ref().map(|id| {
+            let name = id.parse().ok().and_then(user_name);
+            name.map_or_else(|| id.clone(), |name| format!("{id} ({name})"))
+        });
+        let children = self
+            .found
+            .samples
+            .now
+            .cgroups
+            .iter()
+            .filter(|other| parent_path(&other.identity.path) == Some(&*cgroup.identity.path))
+            .count();
+        let items = [
+            ("id", Some(cgroup.identity.id.to_string())),
+            ("unit", owner.unit.clone()),
+            ("slice", owner.slice.clone()),
+            ("user", user),
+            ("state", (!state.is_empty()).then(|| state.join(", "))),
+            ("parent", parent_path(&cgroup.identity.path).map(display_path)),
+            ("children", Some(children.to_string())),
+        ];
+        let mut table = Table::new([("", Align::Left), ("", Align::Left)]).indented(2);
+        for (name, value) in items {
+            if let Some(value) = value {
+                table.add(vec![name.to_owned(), value]);
+            }
+        }
+        table.write(self.out, false, self.width)
+    }
+
+    fn hierarchies(&mut self) -> io::Result<()> {
+        let mut table = Table::new([
+            ("VERSION", Align::Left),
+            ("CONTROLLERS", Align::Left),
+            ("FOR CHILDREN", Align::Left),
+            ("DIRECTORY", Align::Left),
+        ])
+        .indented(2);
+        let listed = |names: &[String]| if names.is_empty() { ABSENT.to_owned() } else { names.join(" ") };
+        for place in &self.found.places {
+            table.add(vec![
+                place.version.name().to_owned(),
+                listed(&place.controllers),
+                listed(&place.delegated),
+                display_path(place.directory.as_os_str().as_bytes()),
+            ]);
+        }
+        self.section("Hierarchies", &table, true)
+    }
+
+    fn limits(&mut self) -> io::Result<()> {
+        let mut table = Table::new([
+            ("CONTROL", Align::Left),
+            ("VALUE", Align::Right),
+            ("EFFECTIVE", Align::Right),
+            ("HEADROOM", Align::Right),
+            ("SET BY", Align::Left),
+        ])
+        .indented(2);
+        for row in limits::rows(&self.found.samples.now, self.found.cgroup) {
+            table.add(vec![
+                row.name.to_owned(),
+                or_absent(row.value.as_ref(), self.raw),
+                or_absent(row.effective.as_ref(), self.raw),
+                or_absent(row.headroom.as_ref(), self.raw),
+                row.set_by.unwrap_or_default(),
+            ]);
+        }
+        self.section("Limits, weights and switches", &table, true)?;
+        self.device_limits()
+    }
+
+    fn device_limits(&mut self) -> io::Result<()> {
+        type Get = fn(&IoLimit) -> Option<Limit>;
+        const COLUMNS: &[(&str, Get)] = &[
+            ("READ/s", |limit| limit.read_bytes),
+            ("WRITE/s", |limit| limit.write_bytes),
+            ("READS/s", |limit| limit.reads),
+            ("WRITES/s", |limit| limit.writes),
+            ("LATENCY", |limit| limit.latency_target),
+            ("WEIGHT", |limit| limit.weight),
+        ];
+        let mut table = Table::new(
+            [("DEVICE", Align::Left)]
+                .into_iter()
+                .chain(COLUMNS.iter().map(|(heading, _)| (*heading, Align::Right))),
+        )
+        .indented(2);
+        for limit in &self.found.cgroup.controls.io {
+            let mut row = vec![limit.device.to_string()];
+            for (place, (_, get)) in COLUMNS.iter().enumerate() {
+                let value = get(limit).map(|limit| match (limit, place) {
+                    (Limit::Max, _) => Value::Max,
+                    (Limit::Value(value), 0 | 1) => Value::Bytes(value),
+                    (Limit::Value(value), 4) => {
+                        Value::of(value.saturating_mul(1000), crate::model::Unit::Nanoseconds)
+                    }
+                    (Limit::Value(value), _) => Value::Count(value),
+                });
+                row.push(or_absent(value.as_ref(), self.raw));
+            }
+            table.add(row);
+        }
+        self.section("I/O limits", &table, true)
+    }
+
+    fn usage(&mut self) -> io::Result<()> {
+        let readings = &self.found.cgroup.readings;
+        let mut items: Vec<(&str, String)> = Field::ALL
+            .iter()
+            .filter(|&&field| kind(field) == Kind::Usage)
+            .filter_map(|&field| {
+                Some((names::field(field), Value::of(readings.get(field)?, field.unit()).show(self.raw)))
+            })
+            .collect();
+        if let Some(rates) = &self.found.rates {
+            for (name, value) in [
+                ("cpu.usage (cores now)", rates.cpu_cores.map(Value::Cores)),
+                ("cpu.throttled (% of periods)", rates.throttled.map(|share| Value::Percent(share * 100.0))),
+                ("memory.growth (a second)", rates.memory_growth.map(Value::BytesPerSecond)),
+                ("io.read (a second)", rates.read_bytes.map(Value::BytesPerSecond)),
+                ("io.write (a second)", rates.write_bytes.map(Value::BytesPerSecond)),
+            ] {
+                items.extend(value.map(|value| (name, value.show(self.raw))));
+            }
+        }
+        self.list("Usage", items)
+    }
+
+    fn memory_stat(&mut self) -> io::Result<()> {
+        let mut rows: Vec<(&str, u64, Column)> = self
+            .found
+            .cgroup
+            .readings
+            .rows(RowKind::MemoryStat)
+            .iter()
+            .filter(|(key, value)| self.all || (key.column == Column::StatBytes && *value > 0))
+            .map(|(key, value)| (&*key.item, value, key.column))
+            .collect();
+        let mut title = "memory.stat".to_owned();
+        if !self.all {
+            rows.sort_by_key(|&(_, value, _)| std::cmp::Reverse(value));
+            if rows.len() > MOST_STATS {
+                title = format!("memory.stat (the largest {MOST_STATS}; --all shows every row)");
+                rows.truncate(MOST_STATS);
+            }
+        }
+        let items = rows
+            .into_iter()
+            .map(|(name, value, column)| {
+                let value =
+                    if column == Column::StatBytes { Value::Bytes(value) } else { Value::Count(value) };
+                (name, value.show(self.raw))
+            })
+            .collect();
+        self.list(&title, items)
+    }
+
+    fn events(&mut self) -> io::Result<()> {
+        let counted: Vec<(&str, u64)> = Field::ALL
+            .iter()
+            .filter(|&&field| kind(field) == Kind::Event)
+            .filter_map(|&field| Some((names::field(field), self.found.cgroup.readings.get(field)?)))
+            .collect();
+        let mut items: Vec<(&str, String)> = counted
+            .iter()
+            .filter(|(_, count)| self.all || *count > 0)
+            .map(|(name, count)| (*name, count.to_string()))
+            .collect();
+        let quiet = counted.len() - items.len();
+        let others = format!("{quiet} others");
+        if quiet > 0 {
+            items.push((if items.is_empty() { "all of them" } else { &others }, "0".to_owned()));
+        }
+        self.list("Events", items)
+    }
+
+    fn devices(&mut self) -> io::Result<()> {
+        type Columns = [Column; 6];
+        const STAT: Columns = [
+            Column::IoReadBytes,
+            Column::IoWriteBytes,
+            Column::IoDiscardBytes,
+            Column::IoReads,
+            Column::IoWrites,
+            Column::IoDiscards,
+        ];
+        const BFQ: Columns = [
+            Column::BfqReadBytes,
+            Column::BfqWriteBytes,
+            Column::BfqDiscardBytes,
+            Column::BfqReads,
+            Column::BfqWrites,
+            Column::BfqDiscards,
+        ];
+        for (title, kinds, columns) in [
+            ("I/O", &[RowKind::IoStat, RowKind::BlkioBytes, RowKind::BlkioOps][..], STAT),
+            ("I/O under bfq", &[RowKind::BfqBytes, RowKind::BfqOps], BFQ),
+        ] {
+            let mut devices: BTreeMap<&str, [Option<u64>; 6]> = BTreeMap::new();
+            for &kind in kinds {
+                for (key, value) in self.found.cgroup.readings.rows(kind).iter() {
+                    if let Some(place) = columns.iter().position(|column| *column == key.column) {
+                        devices.entry(&*key.item).or_default()[place] = Some(value);
+                    }
+                }
+            }
+            let mut table = Table::new([
+                ("DEVICE", Align::Left),
+                ("READ", Align::Right),
+                ("WRITTEN", Align::Right),
+                ("DISCARDED", Align::Right),
+                ("READS", Align::Right),
+                ("WRITES", Align::Right),
+                ("DISCARDS", Align::Right),
+            ])
+            .indented(2);
+            for (device, values) in devices {
+                let mut row = vec![device.to_owned()];
+                for (place, value) in values.into_iter().enumerate() {
+                    let value =
+                        value.map(|value| if place < 3 { Value::Bytes(value) } else { Value::Count(value) });
+                    row.push(or_absent(value.as_ref(), self.raw));
+                }
+                table.add(row);
+            }
+            self.section(title, &table, true)?;
+        }
+        Ok(())
+    }
+
+    /// Huge pages, RDMA, misc, and what iocost says: what is not zero, and everything where all is asked for.
+    fn other_tables(&mut self) -> io::Result<()> {
+        for kind in [
+            RowKind::Hugetlb,
+            RowKind::RdmaCurrent,
+            RowKind::RdmaMax,
+            RowKind::MiscCurrent,
+            RowKind::MiscPeak,
+            RowKind::MiscMax,
+            RowKind::MiscEvents,
+        ] {
+            let mut table = Table::new([("", Align::Left), ("", Align::Left), ("", Align::Left)]).indented(2);
+            for (key, value) in self.found.cgroup.readings.rows(kind).iter() {
+                if self.all || value > 0 {
+                    let value = if kind == RowKind::Hugetlb && key.column != Column::HugetlbFailures {
+                        Value::Bytes(value)
+                    } else {
+                        Value::Count(value)
+                    };
+                    table.add(vec![
+                        key.item.to_string(),
+                        names::column(key.column).to_owned(),
+                        value.show(self.raw),
+                    ]);
+                }
+            }
+            self.section(names::table(kind), &table, false)?;
+        }
+        Ok(())
+    }
+
+    fn pressure(&mut self) -> io::Result<()> {
+        let mut table = Table::new([
+            ("RESOURCE", Align::Left),
+            ("TASKS", Align::Left),
+            ("AVG10", Align::Right),
+            ("AVG60", Align::Right),
+            ("AVG300", Align::Right),
+            ("TOTAL", Align::Right),
+        ])
+        .indented(2);
+        for (resource, tasks, fields) in PRESSURE {
+            let values = fields.map(|field| {
+                self.found.cgroup.readings.get(field).map(|value| Value::of(value, field.unit()))
+            });
+            if values.iter().any(Option::is_some) {
+                let mut row = vec![(*resource).to_owned(), (*tasks).to_owned()];
+                row.extend(values.iter().map(|value| or_absent(value.as_ref(), self.raw)));
+                table.add(row);
+            }
+        }
+        self.section("Pressure (percent of the time in which tasks waited)", &table, true)
+    }
+
+    fn processes(&mut self) -> io::Result<()> {
+        let found = self.found;
+        let partly = found.processes.iter().any(|(_, hierarchies)| hierarchies.is_some());
+        let mut columns = vec![
+            ("PID", Align::Right),
+            ("USER", Align::Left),
+            ("STATE", Align::Left),
+            ("THREADS", Align::Right),
+            ("RESIDENT", Align::Right),
+        ];
+        if partly {
+            columns.push(("NOT IN", Align::Left));
+        }
+        columns.push(("COMMAND", Align::Left));
+        let mut table = Table::new(columns).indented(2);
+        for (member, hierarchies) in &found.processes {
+            let user = member.user.clone().or_else(|| member.uid.map(|uid| uid.to_string()));
+            let mut row = vec![
+                member.pid.to_string(),
+                user.unwrap_or_else(|| ABSENT.to_owned()),
+                member.state.map_or_else(|| ABSENT.to_owned(), |state| state.to_string()),
+                or_absent(member.threads.map(Value::Count).as_ref(), self.raw),
+                or_absent(member.resident_bytes.map(Value::Bytes).as_ref(), self.raw),
+            ];
+            if partly {
+                row.push(hierarchies.clone().unwrap_or_default());
+            }
+            let command = member.command.as_ref().map(|command| display_path(command.as_bytes()));
+            row.push(command.unwrap_or_else(|| ABSENT.to_owned()));
+            table.add(row);
+        }
+        let listed = found.processes.len();
+        let title = match found.process_count {
+            0 => {
+                let below = found.cgroup.readings.get(Field::Populated) == Some(1);
+                let where_else = if below { "; there are some below" } else { "" };
+                return writeln!(self.out, "\nProcesses: none{where_else}");
+            }
+            count if count > listed => {
+                format!("Processes ({count}, the {listed} with most resident memory; --all lists every one)")
+            }
+            count => format!("Processes ({count})"),
+        };
+        self.section(&title, &table, true)
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    /// Said at the top, or in a table of its own.
+    Elsewhere,
+    Usage,
+    Event,
+}
+
+/// Where a number is shown; its name tells what it is.
+fn kind(field: Field) -> Kind {
+    let name = names::field(field);
+    if name.contains(".pressure.")
+        || matches!(
+            field,
+            Field::Populated
+                | Field::Frozen
+                | Field::FreezerFreezing
+                | Field::FreezerFrozen
+                | Field::MemoryEffectiveMax
+                | Field::MemoryEffectiveHigh
+                | Field::MemoryHeadroomMax
+                | Field::MemoryHeadroomHigh
+        )
+    {
+        Kind::Elsewhere
+    } else if name.contains(".events.") || name.ends_with("failures") || field == Field::MemoryUnderOom {
+        Kind::Event
+    } else {
+        Kind::Usage
+    }
+}

@@ -1,0 +1,238 @@
+//! A real Prometheus scrapes the real binary, in both formats, with hostile cgroup names about.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use stockade::model::display_path;
+use support::daemon::Daemon;
+use support::{TestGroup, eventually};
+
+const PROMETHEUS: &str = "/usr/bin/prometheus";
+/// Where the scrapes come from: directly, as Prometheus negotiates; and through a proxy that asks for plain text.
+const JOBS: [&str; 2] = ["negotiated", "text"];
+
+/// Names that somebody who may make a directory can choose. The kernel refuses only newlines and slashes.
+const HOSTILE: &[&[u8]] = &[
+    b"quote\"d",
+    b"back\\slash",
+    b"ends in a backslash\\",
+    b"\\n is no newline",
+    b"{},=",
+    b"x\"} 1",
+    b"x\",cgroup=\"forged\",y=\"",
+    b"# EOF",
+    b"\x01\x02\r\t\x7f",
+    b"no utf8 \xff\xfe\xc3",
+    b"\xe2\x80\xa8 \xe2\x80\xae",
+    b"na\xc3\xafve \xe2\x98\x83",
+    b" ",
+];
+
+/// A Prometheus with a directory of its own, killed by its pid at the end.
+struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn start(targets: &[(&str, SocketAddr)]) -> Self {
+        assert!(
+            Path::new(PROMETHEUS).exists(),
+            "this test needs Prometheus: apt-get install prometheus (looked for {PROMETHEUS})"
+        );
+        let directory = tempfile::tempdir().expect("a directory");
+        let jobs: String = targets
+            .iter()
+            .map(|(job, target)| {
+                format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
+            })
+            .collect();
+        let config = directory.path().join("prometheus.yml");
+        fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
+            .expect("a file");
+        let child = Command::new(PROMETHEUS)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--log.level=error"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("Prometheus");
+        let mut started = Self { child, address: ([127, 0, 0, 1], 0).into(), _directory: directory };
+        started.address = eventually("Prometheus listens", || {
+            let ended = started.child.try_wait().expect("our own child");
+            assert!(ended.is_none(), "Prometheus ended: {ended:?}");
+            listening(started.child.id())
+        });
+        eventually("Prometheus is ready", || {
+            started.get("/-/ready").starts_with("HTTP/1.0 200").then_some(())
+        });
+        started
+    }
+
+    fn get(&self, target: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return String::new() };
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        stream
+            .write_all(format!("GET {target} HTTP/1.0\r\nHost: test\r\n\r\n").as_bytes())
+            .expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    /// The labels and the value of each series that a query gives now.
+    fn query(&self, query: &str) -> Vec<(Value, f64)> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = self.get(&format!("/api/v1/query?query={encoded}"));
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert_eq!(body["status"], "success", "{query}: {body}");
+        let series = body["data"]["result"].as_array().expect("a vector");
+        series
+            .iter()
+            .map(|series| {
+                let value = series["value"][1].as_str().and_then(|value| value.parse().ok());
+                (series["metric"].clone(), value.expect("a number"))
+            })
+            .collect()
+    }
+
+    /// A query's only value.
+    fn value(&self, query: &str) -> Option<f64> {
+        let found = self.query(query);
+        assert!(found.len() < 2, "{query}: {found:?}");
+        found.first().map(|(_, value)| *value)
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The loopback address that a process listens on: Prometheus does not tell which port the kernel gave it.
+fn listening(pid: u32) -> Option<SocketAddr> {
+    let sockets: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
+        .flatten()
+        .filter_map(|entry| {
+            let link = fs::read_link(entry.path()).ok()?;
+            Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+        })
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
+        let listens = *state == "0A" && sockets.iter().any(|socket| socket == inode);
+        let port = u16::from_str_radix(local.split_once(':')?.1, 16).ok()?;
+        listens.then(|| ([127, 0, 0, 1], port).into())
+    })
+}
+
+/// Hands scrapes on with an `Accept` of its own, since not every Prometheus can be told which format to ask for.
+fn text_proxy(to: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let hand_on = move |mut client: TcpStream| -> std::io::Result<()> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte)? == 1 {
+            head.extend_from_slice(&byte);
+        }
+        let mut server = TcpStream::connect(to)?;
+        server.write_all(
+            b"GET /metrics HTTP/1.1\r\nHost: proxy\r\nAccept: text/plain;version=0.0.4\r\nConnection: close\r\n\r\n",
+        )?;
+        std::io::copy(&mut server, &mut client).map(drop)
+    };
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            // A client that has gone is no matter: the next scrape comes in a second.
+            let _ = hand_on(client);
+        }
+    });
+    address
+}
+
+#[test]
+fn prometheus_scrapes_what_is_there_and_nothing_forged() {
+    let mut group = TestGroup::everywhere("prometheus");
+    let work = group.child("work");
+    let unified = group.directory("unified");
+    for name in HOSTILE {
+        fs::create_dir(unified.join(OsStr::from_bytes(name))).expect("the kernel takes this name");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("stockade.yaml");
+    fs::write(&config, "collect: {interval: 500ms, averages: true}\n").expect("a file");
+    let daemon = Daemon::configured(&config, &[]);
+    let prometheus = Prometheus::start(&[(JOBS[0], daemon.address), (JOBS[1], text_proxy(daemon.address))]);
+
+    for job in JOBS {
+        eventually("three good scrapes", || {
+            let good = prometheus.value(&format!("sum_over_time(up{{job=\"{job}\"}}[10m])"))?;
+            (good >= 3.0).then_some(())
+        });
+        let failed = prometheus.value(&format!("count_over_time((up{{job=\"{job}\"}} == 0)[10m:1s])"));
+        assert_eq!(failed, None, "{job}: no scrape has failed");
+    }
+
+    // Every name is there, as itself, with no label and no series that is not ours to give.
+    let mut expected: BTreeSet<String> =
+        HOSTILE.iter().map(|name| display_path(&[group.path.as_bytes(), b"/", name].concat())).collect();
+    expected.extend([group.path.clone(), work.clone()]);
+    let ours = format!("cgroup=~\"{}(/(?s:.*))?\"", group.path);
+    let shown = daemon.metrics();
+    let shown =
+        shown.0.keys().filter(|series| series.contains(&format!("{{cgroup=\"{}", group.path))).count();
+    for job in JOBS {
+        let series = prometheus.query(&format!("{{job=\"{job}\",{ours}}}"));
+        assert_eq!(series.len(), shown, "{job}: as many series as /metrics shows");
+        let cgroups: BTreeSet<String> =
+            series.iter().map(|(labels, _)| labels["cgroup"].as_str().expect("a label").to_owned()).collect();
+        assert_eq!(cgroups, expected, "{job}");
+        let known =
+            ["__name__", "job", "instance", "cgroup", "limit", "event", "stat", "device", "window", "state"];
+        for (labels, _) in &series {
+            for label in labels.as_object().expect("labels").keys() {
+                assert!(known.contains(&label.as_str()) || label == "counter", "{job}: {labels}");
+            }
+        }
+        let forged = prometheus.query("{cgroup=\"forged\"} or {y!=\"\"}");
+        assert!(forged.is_empty(), "{forged:?}");
+    }
+
+    // What a counter grew by is what the kernel's file says.
+    let burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+    let pid = group.run("work", burn);
+    assert_eq!(group.wait(pid), 0);
+    let stat = fs::read_to_string(unified.join("work/cpu.stat")).expect("the kernel's file");
+    let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).expect("a usage");
+    let usage = usage.parse::<f64>().expect("a number") / 1e6;
+    assert!(usage > 0.05, "{usage}");
+    for job in JOBS {
+        let usage_of = format!("cgroup_cpu_usage_seconds_total{{job=\"{job}\",cgroup=\"{work}\"}}[10m]");
+        let grew = format!("max_over_time({usage_of}) - min_over_time({usage_of})");
+        let grown = eventually("the usage is scraped", || {
+            prometheus.value(&grew).filter(|grown| (grown - usage).abs() < 1e-6)
+        });
+        assert!(grown > 0.05);
+        let resets = prometheus.value(&format!("resets({usage_of})"));
+        assert_eq!(resets, Some(0.0), "{job}: the counter never goes back");
+    }
+}

@@ -1,0 +1,135 @@
+//! What the README says about metrics, flags and configuration keys is what the program says.
+//!
+//! `STOCKADE_BLESS=1 cargo test --test readme` writes the blocks anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use stockade::metrics::documentation;
+use stockade::model::Collector;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).expect("README.md is there")
+}
+
+/// The text with what stands between `<!-- name -->` and `<!-- /name -->` replaced.
+fn with_block(text: &str, name: &str, block: &str) -> Option<String> {
+    let (before, rest) = text.split_once(&format!("<!-- {name} -->\n"))?;
+    let (_, after) = rest.split_once(&format!("<!-- /{name} -->"))?;
+    Some(format!("{before}<!-- {name} -->\n{block}<!-- /{name} -->{after}"))
+}
+
+/// Holds every block to what the program says now; one test, as it may write the file.
+#[test]
+fn the_readme_says_what_the_program_says() {
+    let text = readme();
+    let mut expected = text.clone();
+    for (name, block) in [("metrics", documentation()), ("flags", flags())] {
+        expected =
+            with_block(&expected, name, &block).unwrap_or_else(|| panic!("README.md has no block {name}"));
+    }
+    if std::env::var_os("STOCKADE_BLESS").is_some() {
+        fs::write(root().join("README.md"), &expected).unwrap();
+        return;
+    }
+    for (at, (line, expected)) in text.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(line, expected, "README.md:{}: write it anew with STOCKADE_BLESS=1", at + 1);
+    }
+    assert_eq!(text, expected, "README.md is longer or shorter: write it anew with STOCKADE_BLESS=1");
+}
+
+/// `stockade serve -h`, as a code block.
+fn flags() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_stockade"))
+        .args(["serve", "-h"])
+        .env("COLUMNS", "100")
+        .env_remove("STOCKADE_CONFIG")
+        .output()
+        .expect("cargo has built the program");
+    assert!(output.status.success(), "{output:?}");
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    format!("```\n{}\n```\n", help.join("\n").trim_end())
+}
+
+#[test]
+fn a_block_is_replaced_and_a_missing_one_is_noticed() {
+    let text = "a\n<!-- x -->\nold\n<!-- /x -->\nb\n";
+    assert_eq!(with_block(text, "x", "new\n").unwrap(), "a\n<!-- x -->\nnew\n<!-- /x -->\nb\n");
+    assert_eq!(with_block(text, "y", "new\n"), None);
+    assert_eq!(with_block("<!-- x -->\nno end", "x", "new\n"), None);
+}
+
+/// The keys of the annotated configuration, as `collect.interval`.
+fn keys(yaml: &str) -> BTreeSet<String> {
+    let mut parents: Vec<(usize, String)> = Vec::new();
+    let mut keys = BTreeSet::new();
+    for line in yaml.lines() {
+        let trimmed = line.trim_start();
+        let Some((key, value)) = trimmed.split_once(':') else { continue };
+        if trimmed.starts_with('#') {
+            continue;
+        }
+        let indent = line.len() - trimmed.len();
+        parents.retain(|(of_parent, _)| *of_parent < indent);
+        let path: Vec<&str> = parents.iter().map(|(_, name)| name.as_str()).chain([key]).collect();
+        let has_value = !value.split('#').next().unwrap_or_default().trim().is_empty();
+        if has_value {
+            keys.insert(path.join("."));
+        } else {
+            parents.push((indent, key.to_owned()));
+        }
+    }
+    keys
+}
+
+#[test]
+fn every_configuration_key_is_in_the_table() {
+    let yaml = fs::read_to_string(root().join("config/stockade.yaml")).unwrap();
+    let mut expected = keys(&yaml);
+    for collector in Collector::ALL {
+        let key = format!("collect.collectors.{}", collector.name());
+        assert!(expected.remove(&key), "config/stockade.yaml does not name {key}");
+    }
+    expected
+        .extend(["collect.collectors.NAME.enabled", "collect.collectors.NAME.interval"].map(str::to_owned));
+    let readme = readme();
+    let section = readme.split("\n## ").find(|section| section.starts_with("Configuration\n")).unwrap();
+    let said: BTreeSet<String> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split_once('`').map(|(key, _)| key.to_owned()))
+        .collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one() {
+    for page in ["README.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
+            assert!(root().join(link).exists(), "{page} links to {link}, which is not there");
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_table_once() {
+    let table = documentation();
+    let names: Vec<&str> = table.lines().skip(2).filter_map(|row| row.split('`').nth(1)).collect();
+    let once: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(names.len(), once.len());
+    for line in fs::read_to_string(root().join("tests/fixtures/golden/host.prom")).unwrap().lines() {
+        let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) else {
+            continue;
+        };
+        assert!(once.contains(name), "{name} is on a page and not in the table");
+    }
+}

@@ -1,0 +1,166 @@
+"""One cell of the matrix: a kernel, a layout, a boot, and what came back."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+
+from . import guest, host
+
+# The guests that run now. Whoever ends the harness ends them, and their directories go with them.
+RUNNING = set()
+
+
+def stop_guests(*_) -> None:
+    """Ends every guest; a signal's handler."""
+    for process in list(RUNNING):
+        process.kill()
+    raise SystemExit(143)
+
+
+LAYOUTS = ("unified", "hybrid", "legacy")
+DEADLINE_SECONDS = 240
+
+
+@dataclasses.dataclass
+class Result:
+    """What a guest said and did."""
+
+    begin: dict
+    scenarios: list
+    trouble: str
+    console: str
+    seconds: float
+
+    def named(self, outcome: str) -> list:
+        """The scenarios of that outcome."""
+        return [row for row in self.scenarios if row["outcome"] == outcome]
+
+    @property
+    def good(self) -> bool:
+        """Whether the guest came to its end and nothing failed in it."""
+        return not self.trouble and not self.named("failed") and bool(self.scenarios)
+
+
+def qemu(kernel, initramfs, disks, into: pathlib.Path, append) -> list:
+    """The command line: two virtual CPUs in software, the console and the results on a serial port each."""
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1024",
+               "-kernel", str(kernel.image), "-initrd", str(initramfs),
+               "-append", " ".join(["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", *append]),
+               "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults", "-no-user-config",
+               "-serial", f"file:{into / 'console'}", "-serial", f"file:{into / 'results'}"]
+    for image in disks:
+        command += ["-drive", f"file={image},format=raw,if=virtio,cache=unsafe"]
+    return command
+
+
+def read(path: pathlib.Path) -> str:
+    """A file's text, empty when it was never made."""
+    return path.read_bytes().decode(errors="replace") if path.exists() else ""
+
+
+def judge(into: pathlib.Path, trouble: str, seconds: float) -> Result:
+    """Reads the results; a guest that did not say that it ended is in trouble."""
+    begin, scenarios, ended = {}, [], False
+    for line in read(into / "results").splitlines():
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            trouble = trouble or f"the guest wrote a result that is no JSON: {line!r}"
+            continue
+        if "begin" in row:
+            begin = row["begin"]
+        elif "end" in row:
+            ended = True
+        else:
+            scenarios.append(row)
+    if not ended and not trouble:
+        trouble = "the guest stopped before its scenarios were done"
+    return Result(begin, scenarios, trouble, read(into / "console"), seconds)
+
+
+def boot(kernel, layout: str, programs, arguments, append, deadline: float, capture) -> Result:
+    """Boots one guest in a directory of its own, and stops it at the deadline."""
+    arguments = [*arguments, "--capture=/dev/vdc"] if capture else arguments
+    with tempfile.TemporaryDirectory(prefix="stockade-vm-") as scratch:
+        scratch = pathlib.Path(scratch)
+        initramfs = guest.initramfs(scratch, kernel, layout, arguments, programs)
+        disks = [guest.disk(scratch / name, size) for name, size in (("raw", 64), ("files", 256), ("capture", 64))]
+        started = time.monotonic()
+        with open(scratch / "qemu", "wb") as said:
+            process = subprocess.Popen(qemu(kernel, initramfs, disks, scratch, append), stdin=subprocess.DEVNULL,
+                                       stdout=said, stderr=said)
+            RUNNING.add(process)
+            trouble = ""
+            try:
+                process.wait(deadline)
+            except subprocess.TimeoutExpired:
+                trouble = f"the guest did not power off within {deadline:.0f} s and was stopped"
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+                RUNNING.discard(process)
+        if process.returncode not in (0, -signal.SIGKILL):
+            trouble = f"QEMU ended with {process.returncode}: {read(scratch / 'qemu').strip()}"
+        result = judge(scratch, trouble, time.monotonic() - started)
+        if capture and not result.trouble:
+            unpack(disks[2], pathlib.Path(capture))
+            provenance(kernel, layout, result, pathlib.Path(capture))
+        return result
+
+
+def unpack(image: pathlib.Path, into: pathlib.Path) -> None:
+    """Unpacks the tree that the guest wrote as a tar archive onto its capture disk."""
+    if into.exists():
+        shutil.rmtree(into)
+    into.mkdir(parents=True)
+    with tarfile.open(image) as archive:
+        for member in archive:
+            # Only plain files below the target: names in there come from a guest.
+            if member.isfile() and not member.name.startswith("/") and ".." not in member.name.split("/"):
+                member.mode = 0o644
+                archive.extract(member, into)
+
+
+def provenance(kernel, layout: str, result: Result, into: pathlib.Path) -> None:
+    """Says in the fixture where it comes from."""
+    about = kernel.about
+    load = next((row["reason"] for row in result.scenarios if row["scenario"] == "capture"), "")
+    text = "".join(f"{key}: {value}\n" for key, value in (
+        ("kernel", about["release"]),
+        ("packages", ", ".join(f"{name} {about['version']} (sha256 {digest})"
+                               for name, digest in about["packages"].items())),
+        ("layout", layout),
+        ("captured", time.strftime("%Y-%m-%d", time.gmtime())),
+        ("guest", "QEMU, 2 CPUs, 1 GiB, virtio disks, booted by tests/vm/run --capture"),
+        ("load", load),
+    ))
+    (into / "PROVENANCE").write_text(text, encoding="utf-8")
+
+
+def show(name: str, result: Result, console: bool) -> None:
+    """Prints what a cell found, and its console when something went wrong."""
+    for row in result.scenarios:
+        reason = f": {row['reason']}" if row.get("reason") else ""
+        print(f"  {row['outcome']:8} {row['scenario']} ({row['seconds']:.1f} s){reason}")
+    if result.trouble:
+        print(f"  {result.trouble}")
+    if console or not result.good:
+        print(f"--- console of {name}\n{result.console.rstrip()}\n--- end of console of {name}")
+    sys.stdout.flush()
+
+
+def require_layout(text: str) -> str:
+    """The layout's name, checked."""
+    if text not in LAYOUTS:
+        raise host.Trouble(f"layout {text!r} is not known; known are {', '.join(LAYOUTS)}")
+    return text
