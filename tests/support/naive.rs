@@ -392,7 +392,7 @@ impl Cgroup<'_> {
                 (false, Some(name)) => (name, 4096.0),
                 (false, None) => continue,
             };
-            let events = name.starts_with("workingset_");
+            let events = name.starts_with("workingset_") || name.starts_with("pg");
             let metric = if events { "memory_numa_stat_events_total" } else { "memory_numa_stat_bytes" };
             for (node, value) in line[1..].iter().map(|word| word.split_once('=').expect("NODE=VALUE")) {
                 let labels = [format!("stat={name}"), format!("node={}", &node[1..])];
