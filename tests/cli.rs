@@ -214,6 +214,7 @@ fn one_cgroup_to_the_letter() {
     tree.process(41, b"/usr/bin/api\0--port\08080\0", 0, "/web.slice/api.service");
     tree.process(42, b"", 0, "/web.slice/api.service");
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("this user").name;
+    let (user, me) = (format!("{:width$}", "USER", width = me.len().max(4)), format!("{me:4}"));
     let expected = format!(
         "\
 /web.slice/api.service
@@ -270,14 +271,12 @@ Pressure (percent of the time in which tasks waited)
   memory    full     0.0    0.0     0.0     0s
 
 Processes (2)
-  PID  {user:width$}  STATE  THREADS  RESIDENT  COMMAND
-   41  {me:4}  S            3        0B  /usr/bin/api --port 8080
-   42  {me:4}  S            3        0B  [sleeper]
+  PID  {user}  STATE  THREADS  RESIDENT  COMMAND
+   41  {me}  S            3        0B  /usr/bin/api --port 8080
+   42  {me}  S            3        0B  [sleeper]
 ",
         id = tree.id("/web.slice/api.service"),
         directory = tree.path("/web.slice/api.service").display(),
-        user = "USER",
-        width = me.len().max(4),
     );
     assert_eq!(shown(&tree, &["inspect", "/web.slice/api.service", "--no-rates"]), expected);
     let asked = shown(&tree, &["inspect", "41", "--no-rates"]);

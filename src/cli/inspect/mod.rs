@@ -2,7 +2,6 @@
 
 mod document;
 mod limits;
-mod pressure;
 mod tables;
 mod text;
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{Found, limits, pressure, tables};
+use super::{Found, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
@@ -30,7 +30,6 @@ pub fn write(
     page.memory_stat()?;
     page.events()?;
     page.tables()?;
-    page.pressure()?;
     page.processes()
 }
 
@@ -243,12 +242,8 @@ impl Page<'_, '_> {
         for (title, table) in tables::others(readings, self.all, self.raw) {
             self.section(title, &table, false)?;
         }
-        Ok(())
-    }
-
-    fn pressure(&mut self) -> io::Result<()> {
-        let table = pressure::table(&self.found.cgroup.readings, self.raw);
-        self.section("Pressure (percent of the time in which tasks waited)", &table, true)
+        let pressure = tables::pressure(readings, self.raw);
+        self.section("Pressure (percent of the time in which tasks waited)", &pressure, true)
     }
 
     fn processes(&mut self) -> io::Result<()> {

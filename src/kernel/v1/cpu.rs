@@ -1,7 +1,8 @@
-//! v1 `cpu.*`: throttling, quota, shares.
+//! v1 `cpu.*`: throttling, quota, shares, clamps.
 
 use crate::kernel::parse::{limit, signed_limit};
 use crate::kernel::spec::{FileSpec, Read};
+use crate::kernel::v2::clamp;
 use crate::model::{Collector, Control, Field};
 
 const fn file(name: &'static str, read: Read) -> FileSpec {
@@ -25,6 +26,8 @@ pub(super) const FILES: &[FileSpec] = &[
     file("cpu.cfs_period_us", Read::Limit(Control::CpuPeriod, limit)),
     file("cpu.cfs_burst_us", Read::Limit(Control::CpuBurst, limit)),
     file("cpu.idle", Read::Limit(Control::CpuIdle, limit)),
+    file("cpu.uclamp.min", Read::Limit(Control::CpuUclampMin, clamp)),
+    file("cpu.uclamp.max", Read::Limit(Control::CpuUclampMax, clamp)),
     file("cpu.rt_runtime_us", Read::Limit(Control::CpuRtRuntime, signed_limit)),
     file("cpu.rt_period_us", Read::Limit(Control::CpuRtPeriod, limit)),
 ];

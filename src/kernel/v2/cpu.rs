@@ -62,7 +62,8 @@ fn max(text: Option<&[u8]>, controls: &mut Controls) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn clamp(text: &[u8]) -> Result<Limit, Malformed> {
+/// A share of the largest clock frequency, `max` or a percentage. The same files in both versions.
+pub(in crate::kernel) fn clamp(text: &[u8]) -> Result<Limit, Malformed> {
     centi_percent(text).map(Limit::Value)
 }
 

@@ -15,6 +15,7 @@ use super::spec::{FileSpec, served};
 use crate::model::Version;
 
 pub(super) use self::core::{PROCESSES, THREADS};
+pub(super) use self::cpu::clamp;
 pub(super) use self::cpuset::{CPUS, MEMS};
 pub(super) use self::io::{device, device_key};
 pub(super) use self::memory::stat_column;

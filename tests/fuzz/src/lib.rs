@@ -11,6 +11,7 @@ pub mod config;
 pub mod files;
 pub mod layout;
 pub mod metrics;
+pub mod seeds;
 pub mod values;
 pub mod web;
 pub mod wire;

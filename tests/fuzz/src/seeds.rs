@@ -1,16 +1,13 @@
-//! Writes the first corpus: `seeds FIXTURES CONFIGURATIONS CORPUS`.
-//!
-//! Every captured file becomes a text of the catalogue's file of that name, `mountinfo` a layout, the example
-//! configurations configurations. What no fixture has is written here.
+//! The first corpus: every captured file as a text of the catalogue's file of that name, `mountinfo` as a layout, the
+//! example configurations, and what no fixture has.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use stockade_fuzz::{CHECKS, files};
+use super::files;
 
 /// Longer captured texts teach the fuzzer nothing and slow it down.
 const LONGEST: usize = 8192;
@@ -46,54 +43,42 @@ const INLINE: &[(&str, &[u8])] = &[
     ("files", b"\x00"),
 ];
 
-fn main() -> ExitCode {
-    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [fixtures, configurations, corpus] = arguments.as_slice() else {
-        eprintln!("usage: seeds FIXTURES CONFIGURATIONS CORPUS");
-        return ExitCode::from(2);
+/// Writes a target's seeds into the directory that `STOCKADE_SEEDS` names, if it names one.
+///
+/// # Panics
+/// When a fixture cannot be read or a seed not be written.
+pub fn write(target: &str) {
+    let Some(corpus) = std::env::var_os("STOCKADE_SEEDS").map(PathBuf::from) else { return };
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let write = || -> io::Result<()> {
+        std::fs::create_dir_all(&corpus)?;
+        for seed in seeds(target, &tree.join("tests/fixtures"), &tree.join("config"))? {
+            let mut hasher = DefaultHasher::new();
+            seed.hash(&mut hasher);
+            std::fs::write(corpus.join(format!("seed-{:016x}", hasher.finish())), seed)?;
+        }
+        Ok(())
     };
-    match write(fixtures, configurations, corpus) {
-        Ok(count) => {
-            println!("{count} seeds in {}", corpus.display());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("seeds: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    write().unwrap_or_else(|error| panic!("the seeds of {target} for {}: {error}", corpus.display()));
 }
 
-fn write(fixtures: &Path, configurations: &Path, corpus: &Path) -> io::Result<usize> {
-    let mut seeds: Vec<(&str, Vec<u8>)> =
-        INLINE.iter().map(|(target, text)| (*target, text.to_vec())).collect();
-    for path in below(fixtures)? {
+fn seeds(target: &str, fixtures: &Path, configurations: &Path) -> io::Result<Vec<Vec<u8>>> {
+    let mut seeds: Vec<Vec<u8>> =
+        INLINE.iter().filter(|(of, _)| *of == target).map(|(_, text)| text.to_vec()).collect();
+    for path in below(if target == "config" { configurations } else { fixtures })? {
         let (name, text) = (path.file_name().unwrap_or_default().as_bytes(), std::fs::read(&path)?);
         if text.len() > LONGEST {
             continue;
         }
-        match name {
-            b"mountinfo" => seeds.push(("layout", text)),
-            _ => {
-                seeds.extend(files::seeds(name, &text).map(|seed| ("files", seed)));
-                if files::FILES.iter().any(|file| file.name.as_bytes() == name) {
-                    seeds.push(("values", text));
-                }
-            }
+        match target {
+            "config" => seeds.push(text),
+            "layout" if name == b"mountinfo" => seeds.push(text),
+            "files" => seeds.extend(files::seeds(name, &text)),
+            "values" if files::seeds(name, &text).next().is_some() => seeds.push(text),
+            _ => {}
         }
     }
-    for path in below(configurations)? {
-        seeds.push(("config", std::fs::read(path)?));
-    }
-    for (target, _) in CHECKS {
-        std::fs::create_dir_all(corpus.join(target))?;
-    }
-    for (target, seed) in &seeds {
-        let mut hasher = DefaultHasher::new();
-        seed.hash(&mut hasher);
-        std::fs::write(corpus.join(target).join(format!("seed-{:016x}", hasher.finish())), seed)?;
-    }
-    Ok(seeds.len())
+    Ok(seeds)
 }
 
 /// Every plain file below a directory; none where there is no such directory.

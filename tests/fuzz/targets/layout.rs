@@ -1,9 +1,9 @@
 #![no_main]
 
 use peak_alloc::PeakAlloc;
-use stockade_fuzz::{bounded, layout};
+use stockade_fuzz::{bounded, layout, seeds};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bounded(&ALLOCATOR, layout::check, data));
+libfuzzer_sys::fuzz_target!(init: seeds::write("layout"), |data: &[u8]| bounded(&ALLOCATOR, layout::check, data));
