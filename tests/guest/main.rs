@@ -23,6 +23,7 @@ mod nested;
 mod outcome;
 mod pids;
 mod pressure;
+mod survey;
 mod swap;
 mod threaded;
 mod tree;
@@ -104,6 +105,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "churn", run: churn::births_and_deaths },
     Scenario { name: "recreated", run: churn::recreated_path },
     Scenario { name: "names", run: names::hostile },
+    Scenario { name: "survey", run: survey::report },
 ];
 
 fn main() -> ExitCode {

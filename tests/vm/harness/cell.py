@@ -40,6 +40,8 @@ class Result:
     trouble: str
     console: str
     seconds: float
+    # What `stockade check --host` said in the guest.
+    survey: dict = dataclasses.field(default_factory=dict)
 
     def named(self, outcome: str) -> list:
         """The scenarios of that outcome."""
@@ -70,7 +72,7 @@ def read(path: pathlib.Path) -> str:
 
 def judge(into: pathlib.Path, trouble: str, seconds: float) -> Result:
     """Reads the results; a guest that did not say that it ended is in trouble."""
-    begin, scenarios, ended = {}, [], False
+    begin, scenarios, survey, ended = {}, [], {}, False
     for line in read(into / "results").splitlines():
         if not line.strip():
             continue
@@ -81,13 +83,15 @@ def judge(into: pathlib.Path, trouble: str, seconds: float) -> Result:
             continue
         if "begin" in row:
             begin = row["begin"]
+        elif "survey" in row:
+            survey = row["survey"]
         elif "end" in row:
             ended = True
         else:
             scenarios.append(row)
     if not ended and not trouble:
         trouble = "the guest stopped before its scenarios were done"
-    return Result(begin, scenarios, trouble, read(into / "console"), seconds)
+    return Result(begin, scenarios, trouble, read(into / "console"), seconds, survey)
 
 
 def boot(kernel, layout: str, programs, arguments, append, deadline: float, capture) -> Result:

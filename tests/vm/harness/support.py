@@ -1,0 +1,66 @@
+"""The README's support table, made from what `stockade check --host` said in every cell."""
+
+import difflib
+import os
+import pathlib
+
+README = pathlib.Path(__file__).resolve().parents[3] / "README.md"
+BEGIN, END = "<!-- support -->\n", "<!-- /support -->"
+
+WORDS = {True: "yes", False: "–", None: "?"}
+
+
+def table(surveys: dict) -> str:
+    """Features by kernel on the unified layout, then what hybrid and legacy hosts have instead."""
+    series = list(dict.fromkeys(name for name, _ in surveys))
+    unified = [surveys[name, "unified"] for name in series]
+    lines = ["| On a unified host | " + " | ".join(f"Linux {name}" for name in series) + " |",
+             "|---|" + "---|" * len(series)]
+
+    def row(name, cells):
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+
+    row("Births, deaths and control writes noticed by", [survey["watch"]["method"] for survey in unified])
+    for controller in unified[0]["controllers"]:
+        name = controller["name"]
+        row(f"`{name}` controller", [WORDS[served(survey, name) is not None] for survey in unified])
+    for feature in unified[-1]["features"]:
+        row(feature["name"] if " " in feature["name"] else f"`{feature['name']}`",
+            [WORDS[present(survey, feature["name"])] for survey in unified])
+    lines += ["", "| Served by, on the other layouts | " + " | ".join(
+        f"{name} {layout}" for name in series for layout in ("hybrid", "legacy")) + " |",
+        "|---|" + "---|" * (2 * len(series))]
+    for controller in unified[0]["controllers"]:
+        name = controller["name"]
+        row(f"`{name}`", [served(surveys[one, layout], name) or "–" for one in series
+                          for layout in ("hybrid", "legacy")])
+    row("pressure of each cgroup", ["–" if layout == "legacy" else WORDS[present(surveys[one, layout], "cpu.pressure")]
+                                    for one in series for layout in ("hybrid", "legacy")])
+    return "\n".join(lines) + "\n"
+
+
+def served(survey: dict, name: str):
+    """The version that serves a controller, or None."""
+    return next((one["version"] for one in survey["controllers"] if one["name"] == name), None)
+
+
+def present(survey: dict, name: str):
+    """Whether a feature is there; False for one that this kernel's report does not even look for."""
+    return next((one["present"] for one in survey["features"] if one["name"] == name), False)
+
+
+def agrees(surveys: dict) -> bool:
+    """Whether the README says what was found; with STOCKADE_BLESS=1 it is made to."""
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    said, after = rest.split(END)
+    found = table(surveys)
+    if said == found:
+        return True
+    if os.environ.get("STOCKADE_BLESS") == "1":
+        README.write_text(before + BEGIN + found + END + after)
+        print(f"\n{README.name}: the support table was written anew")
+        return True
+    print("\nthe README's support table is not what the guests found; STOCKADE_BLESS=1 tests/vm/matrix writes it:")
+    print("".join(difflib.unified_diff(said.splitlines(True), found.splitlines(True), "README.md", "found")))
+    return False
