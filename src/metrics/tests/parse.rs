@@ -19,8 +19,8 @@ pub(super) fn exposition(text: &str) -> Vec<Sample> {
             continue;
         }
         if let Some(rest) = line.strip_prefix("# ") {
-            let (what, rest) = rest.split_once(' ').unwrap();
-            let (name, _) = rest.split_once(' ').unwrap();
+            let (what, rest) = rest.split_once(' ').expect("a header");
+            let (name, _) = rest.split_once(' ').expect("a header's family");
             if what == "HELP" {
                 assert!(families.insert(name), "the family {name} is told twice");
                 family = name;
@@ -30,7 +30,7 @@ pub(super) fn exposition(text: &str) -> Vec<Sample> {
         }
         let sample = sample(line).unwrap_or_else(|| panic!("not a sample: {line:?}"));
         assert!(sample.name.starts_with(family), "{line} stands under {family}");
-        assert!(seen.insert(line.rsplit_once(' ').unwrap().0), "the series is told twice: {line}");
+        assert!(seen.insert(line.rsplit_once(' ').expect("a value").0), "the series is told twice: {line}");
         samples.push(sample);
     }
     samples

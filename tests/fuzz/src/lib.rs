@@ -18,8 +18,11 @@ pub mod wire;
 
 use peak_alloc::PeakAlloc;
 
+/// Takes any bytes, panics when a promise is broken.
+pub type Check = fn(&[u8]);
+
 /// Every check by its target's name.
-pub const CHECKS: [(&str, fn(&[u8])); 7] = [
+pub const CHECKS: [(&str, Check); 7] = [
     ("config", config::check),
     ("files", files::check),
     ("layout", layout::check),
@@ -36,7 +39,7 @@ const ALLOWED_A_BYTE: usize = 2048;
 
 /// Runs a check, and fails when it held more memory at once than its input explains. The allocator must be the
 /// process's, and no other thread may be at work.
-pub fn bounded(allocator: &PeakAlloc, check: fn(&[u8]), data: &[u8]) {
+pub fn bounded(allocator: &PeakAlloc, check: Check, data: &[u8]) {
     let before = allocator.current_usage();
     allocator.reset_peak_usage();
     check(data);
