@@ -165,8 +165,8 @@ fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
 
 fn number(word: &str) -> Option<f64> {
     let number: u64 = word.parse().ok()?;
-    // v1's "no limit", whatever the size of a page.
-    (number < 0x7fff_ffff_ffff_0000).then_some(number as f64)
+    // v1's "no limit": the largest number rounded down to a page, a huge one of 16 GiB at most.
+    (number < 0x7fff_fffc_0000_0000).then_some(number as f64)
 }
 
 impl Naive {
