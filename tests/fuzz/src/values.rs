@@ -37,7 +37,7 @@ fn single(text: &[u8]) {
     assert_eq!(parse::limit(text).ok(), limit);
 
     let v1 =
-        number.map(|bytes| if bytes > (1 << 63) - (1 << 16) - 1 { Limit::Max } else { Limit::Value(bytes) });
+        number.map(|bytes| if bytes > (1 << 63) - (16 << 30) - 1 { Limit::Max } else { Limit::Value(bytes) });
     quotes_little(&parse::v1_limit(text));
     assert_eq!(parse::v1_limit(text).ok(), v1);
 
