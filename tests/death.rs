@@ -9,6 +9,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::fcntl::AT_FDCWD;
+use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
 use nix::sys::signal::Signal;
 use stockade::model::Version;
 use stockade::sample::{Sampler, Settings, carried};
@@ -39,39 +41,38 @@ impl Scene {
         Self { group, daemon, directory }
     }
 
-    /// How often the daemon has read anything.
-    fn reads(&self) -> u64 {
-        let io = fs::read_to_string(format!("/proc/{}/io", self.daemon.pid())).expect("our child");
-        let line = io.lines().find_map(|line| line.strip_prefix("syscr: ")).expect("a count");
-        line.parse().expect("a number")
+    /// Hears of each reading of a child's `cpu.stat`, with the reader.
+    fn ear(&self, child: &str) -> Fanotify {
+        let ear = Fanotify::init(InitFlags::FAN_CLASS_NOTIF | InitFlags::FAN_NONBLOCK, EventFFlags::O_RDONLY)
+            .expect("tests run as root");
+        let file = self.group.directory("unified").join(child).join("cpu.stat");
+        ear.mark(MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_ACCESS, AT_FDCWD, Some(&file)).expect("a mark");
+        ear
     }
 
-    /// Waits until the daemon has read so many files more, and rests.
-    fn until_read(&self, since: u64, more: u64) {
-        let (mut last, mut rest) = (0, 0);
-        eventually("the daemon has read what was noticed", || {
-            let now = self.reads();
-            rest = if now == last { rest + 1 } else { 0 };
-            last = now;
-            (now >= since + more && rest >= 10).then_some(())
+    /// Waits until the daemon has read that file. Others on this host may read it too: they are not waited for.
+    fn until_heard(&self, ear: &Fanotify) {
+        let daemon = i32::try_from(self.daemon.pid()).expect("a pid");
+        eventually("the daemon reads what it was given notice of", || {
+            let events = ear.read_events().unwrap_or_default();
+            events.iter().any(|event| event.pid() == daemon).then_some(())
         });
     }
 
     /// A process lives, uses CPU and ends in the child; gives the CPU time that the kernel's file tells in the end.
-    fn live_and_end(&mut self, child: &str) -> f64 {
+    fn live_and_end(&mut self, child: &str, rounds: u32) -> f64 {
         let gate: PathBuf = self.directory.path().join(format!("gate-{child}"));
         let _ = fs::remove_file(&gate);
         nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-        let burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let burn = format!("i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); done");
         let pid = self.group.run(child, &format!("{burn}; read word < '{}'", gate.display()));
         // Opens when the other side does: when the work is done.
         let mut release = fs::OpenOptions::new().write(true).open(&gate).expect("the fifo");
-        self.until_read(0, 0);
-        let before = self.reads();
+        let ear = self.ear(child);
         release.write_all(b"go\n").expect("the word");
         assert_eq!(self.group.wait(pid), 0);
         // The kernel's notice makes it read every file, not only the one that changed.
-        self.until_read(before, 20);
+        self.until_heard(&ear);
         self.kernels_usage(child)
     }
 
@@ -97,7 +98,7 @@ fn is_final(shown: Option<f64>, used: f64) -> bool {
 fn a_short_life_between_two_passes_shows_its_last_numbers_until_they_are_carried() {
     let mut scene = Scene::new("short", "collect: {interval: 1h}\n");
     let path = scene.group.child("job");
-    let used = scene.live_and_end("job");
+    let used = scene.live_and_end("job", 200_000);
     assert!(used > 0.05, "it used the CPU: {used}");
     scene.group.remove_child("job");
     scene.daemon.reload();
@@ -121,15 +122,19 @@ fn a_short_life_between_two_passes_shows_its_last_numbers_until_they_are_carried
 #[test]
 fn a_life_that_was_never_seen_populated_shows_its_last_numbers() {
     let mut scene = Scene::new("unseen", "collect: {interval: 1h}\n");
-    let born = scene.reads();
     let path = scene.group.child("job");
-    scene.until_read(born, 20);
-    let before = scene.reads();
+    scene.daemon.reload();
+    assert_eq!(scene.usage(&path, FILTERED), Some(0.0), "it is known, and empty");
     scene.daemon.signal(Signal::SIGSTOP);
+    eventually("the daemon is stopped", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", scene.daemon.pid())).ok()?;
+        stat.contains(" T ").then_some(())
+    });
     let pid = scene.group.run("job", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
     assert_eq!(scene.group.wait(pid), 0);
+    let ear = scene.ear("job");
     scene.daemon.signal(Signal::SIGCONT);
-    scene.until_read(before, 20);
+    scene.until_heard(&ear);
     let used = scene.kernels_usage("job");
     scene.group.remove_child("job");
     scene.daemon.reload();
@@ -141,10 +146,11 @@ fn a_life_that_was_never_seen_populated_shows_its_last_numbers() {
 fn a_path_made_again_shows_each_life_in_turn_and_never_twice() {
     let mut scene = Scene::new("again", "collect: {interval: 1h}\n");
     let path = scene.group.child("x");
-    let first = scene.live_and_end("x");
+    let first = scene.live_and_end("x", 100_000);
     scene.group.remove_child("x");
     scene.group.child("x");
-    let second = scene.live_and_end("x");
+    let second = scene.live_and_end("x", 500_000);
+    assert!(second > first + 0.05, "they can be told apart: {first} and {second}");
     scene.group.remove_child("x");
     scene.group.child("x");
     scene.daemon.reload();
