@@ -16,6 +16,7 @@ use crate::kernel::survey::survey;
 /// With --host: the layout, where each controller comes from, what the kernel lacks and what that costs.
 /// Exits with 0 when all files are good, with 1 when one is not, and with 2 when the command line is wrong.
 #[derive(Debug, Args)]
+#[command(override_usage = "stockade check [OPTIONS] FILE…\n       stockade check [OPTIONS] --host [FILE…]")]
 pub struct CheckArgs {
     /// The files to check.
     #[arg(required_unless_present = "host", value_name = "FILE")]

@@ -151,6 +151,8 @@ mod tests {
             "stockade inspect",
             "stockade ls -i 2h",
             "stockade serve --web.telemetry-path metrics",
+            "stockade serve --web.telemetry-path /api/v1/status",
+            "stockade serve --web.telemetry-path /metrics?all",
             "stockade serve --web.max-connections 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");

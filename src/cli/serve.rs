@@ -171,10 +171,14 @@ fn number_but_zero(text: &str) -> Result<usize, String> {
 }
 
 fn telemetry_path(text: &str) -> Result<String, String> {
-    if text.starts_with('/') {
-        Ok(text.to_owned())
-    } else {
+    if !text.starts_with('/') {
         Err("expected a path that begins with /".to_owned())
+    } else if text.starts_with("/-/") || text.starts_with("/api/") || text == "/style.css" {
+        Err("the server has a page of its own there; expected another path, such as /metrics".to_owned())
+    } else if text.bytes().any(|byte| !byte.is_ascii_graphic() || b"?#".contains(&byte)) {
+        Err("expected a path without spaces, ?, # and letters that are not ASCII: it is compared as it is sent".to_owned())
+    } else {
+        Ok(text.to_owned())
     }
 }
 
