@@ -111,6 +111,23 @@ fn a_directory_made_again_in_one_hierarchy_leaves_no_numbers_behind() {
     assert_eq!(number(&snapshot, "/a", Field::MemoryCurrent), Some(4096));
 }
 
+/// The first hierarchy of the layout that has a cgroup gives its id, whichever it was found in first.
+#[test]
+fn a_cgroup_takes_its_id_from_the_first_hierarchy_that_has_it() {
+    let _alone = alone();
+    let tree = FakeTree::legacy(&["memory", "pids"]);
+    let mut sampler = sampler(tree.settings());
+    let mut id = || sampler.pass().find(b"/a").map(|cgroup| (cgroup.identity.id, cgroup.rank));
+    tree.write("pids/a", "pids.current", "1\n");
+    let (first, rank) = id().expect("a cgroup");
+    assert_eq!(first, tree.id("pids/a"));
+    tree.write("memory/a", "memory.usage_in_bytes", "1\n");
+    assert_eq!(id(), Some((tree.id("memory/a"), rank)), "it is the same cgroup");
+    fs::remove_dir_all(tree.cgroups().join("memory/a")).expect("removed");
+    id();
+    assert_eq!(id(), Some((first, rank)));
+}
+
 /// What two hierarchies can tell is told by the other one as soon as one is left, however slow the collector's clock.
 #[test]
 fn what_the_other_hierarchy_tells_outlives_the_one_that_is_left() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::reader::Presence;
-use super::sampler::{Sampler, now};
+use super::sampler::{Sampler, adopt_id, now};
 use super::tree::{Node, NodeId, child_path, newborn};
 use crate::identify::identify;
 use crate::kernel::dir::{Directory, ReadError, child_directories, directory_state, open_directory};
@@ -153,6 +153,7 @@ impl Sampler {
         }
         self.attach(id, hierarchy, inode);
         if let Some(node) = self.tree.get_mut(id) {
+            adopt_id(node);
             self.reader.controls(node, None);
             node.stale = true;
         }

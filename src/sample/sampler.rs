@@ -250,7 +250,7 @@ impl Sampler {
                 node.lost = 0;
                 // Another hierarchy may tell some of it as well.
                 node.stale = true;
-                adopt_new_id(node);
+                adopt_id(node);
             }
             let stale = std::mem::take(&mut node.stale);
             if due.slow || stale {
@@ -339,14 +339,13 @@ fn is_v1(hierarchy: &Hierarchy) -> bool {
     hierarchy.version == Version::V1
 }
 
-/// A cgroup whose identifying directory went, but that lives on in another hierarchy, is identified by that one.
-fn adopt_new_id(node: &mut Node) {
-    if node.directories[node.id_hierarchy].is_some() {
-        return;
-    }
-    let next =
+/// A cgroup is identified by the first hierarchy that has it, which changes where directories come and go.
+pub(super) fn adopt_id(node: &mut Node) {
+    let first =
         node.directories.iter().enumerate().find_map(|(h, directory)| Some((h, directory.as_ref()?.id)));
-    if let Some((hierarchy, id)) = next {
+    if let Some((hierarchy, id)) = first
+        && (hierarchy != node.id_hierarchy || id != node.cgroup.identity.id)
+    {
         node.id_hierarchy = hierarchy;
         node.cgroup.identity = Arc::new(Identity { id, ..(*node.cgroup.identity).clone() });
     }
