@@ -67,6 +67,8 @@ pub struct Sampler {
     pub(super) queue: Queue,
     /// Hierarchies that lost events and are walked again at the next pass, one bit each.
     pub(super) rescan: u32,
+    /// The watch lost events since the last pass: controls may have been written unnoticed.
+    pub(super) events_lost: bool,
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
 }
@@ -116,6 +118,7 @@ impl Sampler {
             watch,
             queue: Queue::default(),
             rescan: 0,
+            events_lost: false,
             single: Vec::new(),
             layout,
             settings,
@@ -151,6 +154,9 @@ impl Sampler {
     pub fn apply(&mut self, settings: Settings) {
         let old = std::mem::replace(&mut self.settings, settings);
         self.settings.paths = old.paths;
+        if self.settings.intervals != old.intervals {
+            self.schedule.restart();
+        }
         if self.settings.collectors != old.collectors || self.settings.filter != old.filter {
             let huge_pages = hugepages::sizes(&self.settings.paths.sysfs);
             self.reader.catalog = catalog(&self.layout, self.settings.collectors, &huge_pages);
@@ -193,8 +199,10 @@ impl Sampler {
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
             self.rescan = u32::MAX;
-        } else if self.rescan != 0 {
+        }
+        if std::mem::take(&mut self.events_lost) {
             self.report.rescans += 1;
+            self.tree.nodes_mut().for_each(|node| node.stale = true);
         }
         self.reconcile();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
@@ -207,7 +215,7 @@ impl Sampler {
 
     fn read_all(&mut self) {
         let at = now();
-        let Self { schedule, reader, host, host_files, .. } = self;
+        let Self { schedule, reader, host, host_files, everything, .. } = self;
         let due = schedule.due();
         if due.host && self.settings.collectors.has(Collector::Host) {
             let began = now();
@@ -240,15 +248,18 @@ impl Sampler {
                     reader.forget(node, hierarchy);
                 }
                 node.lost = 0;
-                adopt_new_id(node);
+                // Another hierarchy may tell some of it as well.
+                node.stale = true;
+                adopt_id(node);
             }
-            if due.slow {
+            let stale = std::mem::take(&mut node.stale);
+            if due.slow || stale {
                 reader.look_again(node);
             }
-            if slow_controls {
+            if slow_controls || stale {
                 reader.controls(node, None);
             }
-            let went = reader.numbers(node, &due.files);
+            let went = reader.numbers(node, if stale { &everything.files } else { &due.files });
             if went == 0 {
                 node.cgroup.sampled = at;
             } else {
@@ -309,7 +320,8 @@ impl Sampler {
     /// A snapshot that nobody reads any more, so that its memory is used again; else a new one.
     fn unused_snapshot(&mut self) -> Arc<Snapshot> {
         match self.published.iter_mut().position(|snapshot| Arc::get_mut(snapshot).is_some()) {
-            Some(at) => self.published.swap_remove(at),
+            // The oldest, so that each has its turn and none keeps the memory of a flood.
+            Some(at) => self.published.remove(at),
             None => Arc::new(Snapshot {
                 sequence: 0,
                 at: Duration::ZERO,
@@ -327,14 +339,13 @@ fn is_v1(hierarchy: &Hierarchy) -> bool {
     hierarchy.version == Version::V1
 }
 
-/// A cgroup whose identifying directory went, but that lives on in another hierarchy, is identified by that one.
-fn adopt_new_id(node: &mut Node) {
-    if node.directories[node.id_hierarchy].is_some() {
-        return;
-    }
-    let next =
+/// A cgroup is identified by the first hierarchy that has it, which changes where directories come and go.
+pub(super) fn adopt_id(node: &mut Node) {
+    let first =
         node.directories.iter().enumerate().find_map(|(h, directory)| Some((h, directory.as_ref()?.id)));
-    if let Some((hierarchy, id)) = next {
+    if let Some((hierarchy, id)) = first
+        && (hierarchy != node.id_hierarchy || id != node.cgroup.identity.id)
+    {
         node.id_hierarchy = hierarchy;
         node.cgroup.identity = Arc::new(Identity { id, ..(*node.cgroup.identity).clone() });
     }
