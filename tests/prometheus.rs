@@ -215,6 +215,16 @@ fn prometheus_scrapes_what_is_there_and_nothing_forged() {
         assert!(forged.is_empty(), "{forged:?}");
     }
 
+    // The README's expressions are good where more than one instance has a cgroup of the same path.
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```promql\n").expect("the README has expressions");
+    let (expressions, _) = rest.split_once("```").expect("which end");
+    let expressions: Vec<&str> = expressions.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(expressions.len(), 3, "{expressions:?}");
+    for expression in expressions {
+        prometheus.query(expression);
+    }
+
     // What a counter grew by is what the kernel's file says.
     let burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
     let pid = group.run("work", burn);
