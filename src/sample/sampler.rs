@@ -193,8 +193,9 @@ impl Sampler {
     /// Reads everything that is due and gives the host as it is now.
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
-        // What has been noticed comes first, but a flood of it must not keep the clock from striking.
-        self.attend(at + self.settings.interval / 4);
+        // What has been noticed comes first, but a flood of it must not keep the clock from striking: it gets a quarter of
+        // the interval, and as much time as a pass where passes take longer.
+        self.attend(at + self.report.took.max(self.settings.interval / 4));
         self.reader.collectors = [CollectorReport::default(); _];
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
