@@ -10,7 +10,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use stockade::model::{Collector, Control, Field, Limit, Snapshot, Version, WatchMethod};
+use stockade::model::{
+    Collector, Control, Field, Limit, PathFilter, PathGlob, Snapshot, Version, WatchMethod,
+};
 use stockade::sample::{Sampler, Settings, carried};
 use support::TestGroup;
 use support::fake::FakeTree;
@@ -219,4 +221,59 @@ fn a_reload_is_no_loss_of_events() {
     settings.collectors.set(Collector::Rdma, false);
     sampler.apply(settings);
     assert_eq!(sampler.pass().report.rescans, 0);
+}
+
+/// What a reload hides is hidden, also if it is dead and waits for a scrape.
+#[test]
+fn a_reload_hides_the_dead_too() {
+    let _alone = alone();
+    let tree = FakeTree::unified("memory");
+    tree.write("a", "memory.current", "1\n");
+    let mut sampler = sampler(tree.settings());
+    sampler.pass();
+    fs::remove_dir_all(tree.path("/a")).expect("removed");
+    assert_eq!(sampler.pass().dead.len(), 1);
+    let glob = |text| vec![PathGlob::parse(text).expect("a glob")];
+    let filter = PathFilter::new(glob("/**"), glob("/a"), 32).expect("a filter");
+    sampler.apply(Settings { filter, ..tree.settings() });
+    let snapshot = sampler.pass();
+    assert_eq!((snapshot.dead.len(), snapshot.report.deaths_unscraped), (0, 0));
+}
+
+/// A cgroup that ends just before a reload has its last numbers, although everything is read anew.
+#[test]
+fn a_death_just_before_a_reload_loses_nothing() {
+    let _alone = alone();
+    let tree = FakeTree::unified("memory pids");
+    tree.write("a", "memory.current", "4096\n");
+    tree.write("a", "memory.max", "8192\n");
+    let mut sampler = sampler(tree.settings());
+    sampler.pass();
+    fs::remove_dir_all(tree.path("/a")).expect("removed");
+    let mut settings = tree.settings();
+    settings.collectors.set(Collector::Pids, false);
+    sampler.apply(settings);
+    let snapshot = sampler.pass();
+    let dead = snapshot.dead.first().expect("it waits for a scrape");
+    assert_eq!(dead.readings.get(Field::MemoryCurrent), Some(4096));
+    assert_eq!(dead.controls.get(Control::MemoryMax), Some(Limit::Value(8192)));
+}
+
+/// A fault that is met while a notice is looked at is the next pass's, as any other.
+#[test]
+fn a_fault_between_two_passes_is_no_success() {
+    let _alone = alone();
+    let tree = FakeTree::unified("memory");
+    for (method, name) in [(WatchMethod::Walk, "/walk"), (WatchMethod::Inotify, "/inotify")] {
+        let mut sampler = sampler(Settings { watch: Some(method), ..tree.settings() });
+        sampler.pass();
+        // Filled elsewhere and then moved to where it is looked for: it is born with its bad file.
+        let outside = tree.procfs().join("outside");
+        fs::create_dir(&outside).expect("a directory");
+        fs::write(outside.join("memory.max"), "a lot\n").expect("a file");
+        fs::rename(&outside, tree.path(name)).expect("moved");
+        let report = &sampler.pass().report;
+        assert_eq!(report.collectors[Collector::Memory as usize].faults, 1, "{method:?}");
+        assert_eq!(sampler.pass().report.collectors[Collector::Memory as usize].faults, 0, "{method:?}");
+    }
 }

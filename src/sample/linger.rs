@@ -58,6 +58,11 @@ impl Linger {
         }
     }
 
+    /// Lets go of those that are not to be shown any more.
+    pub fn hide(&mut self, hidden: impl Fn(&[u8]) -> bool) {
+        self.waiting.retain(|cgroup| !hidden(&cgroup.identity.path));
+    }
+
     /// Lets go of those that a scrape has carried, and of those that have waited too long.
     pub fn settle(&mut self, now: Duration, linger: Duration) {
         let carried = self.carried.take();

@@ -23,9 +23,7 @@ use crate::kernel::layout::{Hierarchy, Layout, LayoutError};
 use crate::kernel::shapes::Shapes;
 use crate::kernel::watch::writer::Writers;
 use crate::kernel::watch::{Watch, WatchError, WatchTarget};
-use crate::model::{
-    Collector, CollectorReport, Host, Identity, Readings, Report, Snapshot, Version, WatchMethod,
-};
+use crate::model::{Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod};
 
 /// Why sampling could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +72,9 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// How long a flood of events is attended to at a stretch: orders and the clock do not wait longer.
+    pub(super) const LONGEST_ATTENTION: Duration = Duration::from_secs(1);
+
     /// Finds the layout and opens the hierarchies. Nothing is walked yet: whoever watches begins to do so first.
     ///
     /// # Errors
@@ -163,6 +164,7 @@ impl Sampler {
             self.everything = Due::everything(&self.reader.catalog);
             self.report.enabled = self.settings.collectors;
             self.begin_anew();
+            self.linger.hide(|path| !self.settings.filter.admits(path));
             self.rescan = u32::MAX;
         }
     }
@@ -177,8 +179,7 @@ impl Sampler {
                 continue;
             }
             node.cgroup.hidden = !self.settings.filter.admits(node.path());
-            node.cgroup.readings = Readings::default();
-            node.cgroup.controls = Arc::default();
+            let last = (std::mem::take(&mut node.cgroup.readings), std::mem::take(&mut node.cgroup.controls));
             for (directory, files) in node.directories.iter_mut().zip(&self.reader.catalog) {
                 if let Some(directory) = directory {
                     directory.close(&mut self.reader.budget);
@@ -186,7 +187,11 @@ impl Sampler {
                 }
             }
             self.reader.controls(node, None);
-            self.reader.numbers(node, &self.everything.files);
+            let gone = self.reader.numbers(node, &self.everything.files);
+            if (0..node.directories.len()).all(|h| node.directories[h].is_none() || gone & (1 << h) != 0) {
+                // It has ended, which will be noticed: its last numbers stand.
+                (node.cgroup.readings, node.cgroup.controls) = last;
+            }
         }
     }
 
@@ -194,8 +199,7 @@ impl Sampler {
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
         // What has been noticed comes first, but a flood of it must not keep the clock from striking.
-        self.attend(at + self.settings.interval / 4);
-        self.reader.collectors = [CollectorReport::default(); _];
+        self.attend(at + (self.settings.interval / 4).min(Self::LONGEST_ATTENTION));
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
             self.rescan = u32::MAX;
@@ -284,7 +288,9 @@ impl Sampler {
 
     fn publish(&mut self, at: Duration, wall: SystemTime) -> Arc<Snapshot> {
         let report = &mut self.report;
-        report.collectors = self.reader.collectors;
+        // What is read from now on, when something is noticed, is of the next pass.
+        report.collectors =
+            std::mem::replace(&mut self.reader.collectors, [CollectorReport::default(); Collector::COUNT]);
         report.faults.clear();
         report.faults.extend_from_slice(self.reader.faults.rows());
         report.deaths_unscraped = self.linger.unscraped;
