@@ -223,6 +223,24 @@ fn a_reload_is_no_loss_of_events() {
     assert_eq!(sampler.pass().report.rescans, 0);
 }
 
+/// A cgroup is removed from one hierarchy after the other, and a pass may come in between: its end has all its numbers.
+#[test]
+fn a_death_that_a_pass_interrupts_loses_nothing() {
+    let _alone = alone();
+    let tree = FakeTree::legacy(&["memory", "pids"]);
+    tree.write("memory/a", "memory.usage_in_bytes", "4096\n");
+    tree.write("pids/a", "pids.current", "3\n");
+    let mut sampler = sampler(tree.settings());
+    sampler.pass();
+    fs::remove_dir_all(tree.cgroups().join("memory/a")).expect("removed");
+    assert_eq!(number(&sampler.pass(), "/a", Field::PidsCurrent), Some(3));
+    fs::remove_dir_all(tree.cgroups().join("pids/a")).expect("removed");
+    let snapshot = sampler.pass();
+    let dead = snapshot.dead.first().expect("it waits for a scrape");
+    let last = [Field::MemoryCurrent, Field::PidsCurrent].map(|field| dead.readings.get(field));
+    assert_eq!(last, [Some(4096), Some(3)]);
+}
+
 /// What a reload hides is hidden, also if it is dead and waits for a scrape.
 #[test]
 fn a_reload_hides_the_dead_too() {

@@ -147,7 +147,7 @@ impl Sampler {
         self.lose_descendants(id, hierarchy);
         self.leave(id, hierarchy);
         if let Some(node) = self.tree.get_mut(id)
-            && node.lost & (1 << hierarchy) != 0
+            && (node.lost | node.left) & (1 << hierarchy) != 0
         {
             self.reader.forget(node, hierarchy);
         }

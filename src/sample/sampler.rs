@@ -244,14 +244,12 @@ impl Sampler {
         for place in 0..self.tree.len() {
             let id = self.tree.order()[place];
             let Some(node) = self.tree.get_mut(id) else { continue };
-            if node.lost != 0 {
-                // The numbers of a hierarchy that the cgroup left stood for one last publication.
-                let lost = node.lost;
-                for hierarchy in (0..node.directories.len()).filter(|&hierarchy| lost & (1 << hierarchy) != 0)
+            let left = std::mem::replace(&mut node.left, std::mem::take(&mut node.lost));
+            if left != 0 {
+                for hierarchy in (0..node.directories.len()).filter(|hierarchy| left & (1 << hierarchy) != 0)
                 {
                     reader.forget(node, hierarchy);
                 }
-                node.lost = 0;
                 // Another hierarchy may tell some of it as well.
                 node.stale = true;
                 adopt_id(node);
