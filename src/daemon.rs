@@ -42,7 +42,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The configuration is wrong.
-    #[error("{0}")]
+    #[error("the configuration cannot be used:\n{}", .0.to_string().trim_end())]
     Config(Problems),
     /// A listen address cannot be had.
     #[error(transparent)]
@@ -75,11 +75,12 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("handle SIGHUP"))?;
 
+    // Before anything is watched: most often it is the port that keeps a second one from starting.
+    let listeners = web::bind(&options.listen).await?;
     let carried = sample::carried();
     let sampler = Sampler::new(settings(&config, &options), carried.clone())?;
     let remote = Remote::new()
         .map_err(|errno| DaemonError::System { what: "make an eventfd", error: errno.into() })?;
-    let listeners = web::bind(&options.listen).await?;
     for listener in &listeners {
         if let Ok(address) = listener.local_addr() {
             announce(address, &options.web.telemetry_path);
@@ -153,11 +154,13 @@ impl Drop for NotifyOnDrop {
 }
 
 /// Tells where to look, on the standard output: the first thing a new user wants to know.
-#[expect(clippy::print_stdout, reason = "the address is the command's output")]
 fn announce(address: SocketAddr, telemetry_path: &str) {
-    println!("stockade listens on http://{address}/ (metrics: http://{address}{telemetry_path})");
-    // A closed standard output is no reason to stop.
-    let _ = io::stdout().flush();
+    let line = format!("stockade listens on http://{address}/ (metrics: http://{address}{telemetry_path})");
+    let mut out = io::stdout().lock();
+    // A full or closed standard output is no reason to stop: the log has the line then.
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        tracing::warn!(%error, "the standard output takes nothing: {line}");
+    }
 }
 
 fn settings(config: &Config, options: &Options) -> sample::Settings {

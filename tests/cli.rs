@@ -387,9 +387,9 @@ fn what_is_not_there_is_named_with_what_is_near() {
         (
             &["inspect", "/web.slice/apy.service"][..],
             1,
-            &["/web.slice/apy.service", "/web.slice/api.service?", "stockade ls /web.slice"][..],
+            &["/web.slice/apy.service", "/web.slice/api.service?; `stockade ls /web.slice`"][..],
         ),
-        (&["ls", "zzzzzzzzzz"], 1, &["there is no cgroup /zzzzzzzzzz among the 7 here", "`stockade ls`"]),
+        (&["ls", "zzzzzzzzzz"], 1, &["there is no cgroup /zzzzzzzzzz among the 7 here; `stockade ls`"]),
         (&["inspect", "db"], 1, &["2 cgroups", "/other.slice/db.service, /web.slice/db.service"]),
         (&["inspect", "99999999"], 1, &["no process 99999999", "/99999999"]),
         (&["ls", "-o", "memroy"], 2, &["no column `memroy`", "memory,"]),

@@ -6,12 +6,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::resource::{Resource, setrlimit};
 use stockade::model::{
     Cgroup, Collector, Column, Control, FaultKind, Field, Limit, RowKind, Snapshot, Version, parent_path,
 };
@@ -395,17 +393,11 @@ fn a_full_descriptor_table_is_lived_through() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = directory.path().join("stockade.yaml");
     fs::write(&config, "collect: {interval: 200ms}\n").expect("a file");
-    let mut command = Command::new(BINARY);
-    command.args(["serve", "--web.listen-address", "127.0.0.1:0", "--config"]).arg(&config);
-    let limit = || setrlimit(Resource::RLIMIT_NOFILE, 64, 64).map_err(Into::into);
-    // Between fork and exec only this one system call is made.
-    #[expect(
-        unsafe_code,
-        reason = "the closure calls setrlimit and nothing else, which is async-signal-safe"
-    )]
-    unsafe {
-        command.pre_exec(limit)
-    };
+    // util-linux's prlimit sets the limit on itself and becomes the program.
+    let mut command = Command::new("prlimit");
+    command
+        .args(["--nofile=64:64", BINARY, "serve", "--web.listen-address", "127.0.0.1:0", "--config"])
+        .arg(&config);
     let daemon = Daemon::from_command(command);
     let own = daemon.own();
     assert_eq!(own.get("stockade_descriptors_budget"), Some(0.0));

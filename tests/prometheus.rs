@@ -1,5 +1,7 @@
 //! A real Prometheus scrapes the real binary, in both formats, with hostile cgroup names about.
 
+#[path = "support/dashboard.rs"]
+mod dashboard;
 mod support;
 
 use std::collections::BTreeSet;
@@ -8,7 +10,6 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use stockade::model::display_path;
 use support::daemon::Daemon;
 use support::{TestGroup, eventually};
 
-const PROMETHEUS: &str = "/usr/bin/prometheus";
 /// Where the scrapes come from: directly, as Prometheus negotiates; and through a proxy that asks for plain text.
 const JOBS: [&str; 2] = ["negotiated", "text"];
 
@@ -47,10 +47,6 @@ struct Prometheus {
 
 impl Prometheus {
     fn start(targets: &[(&str, SocketAddr)]) -> Self {
-        assert!(
-            Path::new(PROMETHEUS).exists(),
-            "this test needs Prometheus: apt-get install prometheus (looked for {PROMETHEUS})"
-        );
         let directory = tempfile::tempdir().expect("a directory");
         let jobs: String = targets
             .iter()
@@ -61,14 +57,16 @@ impl Prometheus {
         let config = directory.path().join("prometheus.yml");
         fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
             .expect("a file");
-        let child = Command::new(PROMETHEUS)
+        let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .args(["--web.listen-address=127.0.0.1:0", "--log.level=error"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .expect("Prometheus");
+            .unwrap_or_else(|error| {
+                panic!("this test needs Prometheus (apt-get install prometheus): {error}")
+            });
         let mut started = Self { child, address: ([127, 0, 0, 1], 0).into(), _directory: directory };
         started.address = eventually("Prometheus listens", || {
             let ended = started.child.try_wait().expect("our own child");
@@ -217,6 +215,16 @@ fn prometheus_scrapes_what_is_there_and_nothing_forged() {
         assert!(forged.is_empty(), "{forged:?}");
     }
 
+    // The README's expressions are good where more than one instance has a cgroup of the same path.
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```promql\n").expect("the README has expressions");
+    let (expressions, _) = rest.split_once("```").expect("which end");
+    let expressions: Vec<&str> = expressions.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(expressions.len(), 3, "{expressions:?}");
+    for expression in expressions {
+        prometheus.query(expression);
+    }
+
     // What a counter grew by is what the kernel's file says.
     let burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
     let pid = group.run("work", burn);
@@ -234,5 +242,39 @@ fn prometheus_scrapes_what_is_there_and_nothing_forged() {
         assert!(grown > 0.05);
         let resets = prometheus.value(&format!("resets({usage_of})"));
         assert_eq!(resets, Some(0.0), "{job}: the counter never goes back");
+    }
+}
+
+#[test]
+fn every_panel_of_every_dashboard_has_data() {
+    let mut group = TestGroup::everywhere("dashboards");
+    let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a file on a disk");
+    let path = file.path().display();
+    group.run("", &format!(
+        "while dd if=/dev/zero of='{path}' bs=1M count=4 oflag=direct 2>/dev/null; do dd if='{path}' of=/dev/null bs=1M iflag=direct 2>/dev/null; done"
+    ));
+    let limit = ["memory.max", "memory.limit_in_bytes"].map(|name| group.directory("memory").join(name));
+    let limit = limit.iter().find(|file| file.exists()).expect("a limit");
+    fs::write(limit, "500000000").expect("a limit");
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("stockade.yaml");
+    fs::write(&config, "collect: {interval: 500ms}\n").expect("a file");
+    let daemon = Daemon::configured(&config, &[]);
+    let prometheus = Prometheus::start(&[("stockade", daemon.address)]);
+    for dashboard in dashboard::dashboards() {
+        for panel in dashboard.panels {
+            for expression in panel.expressions {
+                let query = expression
+                    .replace("$__rate_interval", "1m")
+                    .replace("$__range", "1m")
+                    .replace("\"$job\"", "\"stockade\"")
+                    .replace("\"$instance\"", "\".*\"")
+                    .replace("\"$cgroup\"", "\".*\"");
+                let what = format!("{}: {}: {query} gives data", dashboard.name, panel.title);
+                let found =
+                    eventually(&what, || Some(prometheus.query(&query)).filter(|found| !found.is_empty()));
+                assert!(found.iter().all(|(_, value)| value.is_finite()), "{what}: {found:?}");
+            }
+        }
     }
 }

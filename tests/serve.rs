@@ -3,13 +3,15 @@
 mod support;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use support::daemon::{Daemon, Exposition, run_to_end};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::daemon::{BINARY, Daemon, Exposition, run_to_end};
 use support::{TestGroup, eventually, layout};
 
 /// Every cgroup of the host that is not some test's own, in every hierarchy that the program reads.
@@ -237,6 +239,37 @@ fn a_port_in_use_is_an_error_that_says_what_to_do() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.contains(&address) && error.contains("--web.listen-address"), "{error}");
     assert!(output.stdout.is_empty(), "it does not claim to listen");
+    assert_eq!(error.lines().count(), 1, "nothing has been watched yet: {error}");
+
+    let output = run_to_end(&["serve", "--log.format", "json", "--web.listen-address", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("every line is a document");
+        assert_eq!(line["level"], "ERROR", "{line}");
+        assert!(line["message"].as_str().is_some_and(|message| message.contains(&address)), "{line}");
+    }
+}
+
+#[test]
+fn a_standard_output_that_takes_nothing_does_not_stop_it() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let full = fs::File::options().write(true).open("/dev/full").expect("the device");
+    let mut child = Command::new(BINARY)
+        .args(["serve", "--web.listen-address", &format!("127.0.0.1:{port}")])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built with the tests");
+    let mut log = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("sampling") && log.read_line(&mut line).expect("its log") > 0 {}
+    kill(Pid::from_raw(child.id().try_into().expect("a pid")), Signal::SIGTERM).expect("our own child lives");
+    assert_eq!(child.wait().expect("our own child").code(), Some(0), "{line}");
+    let address = format!("http://127.0.0.1:{port}/");
+    assert!(
+        line.contains("WARN") && line.contains(&address),
+        "the log has what could not be printed: {line}"
+    );
 }
 
 #[test]

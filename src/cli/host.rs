@@ -42,7 +42,8 @@ fn text(survey: &Survey, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\nkernel features")?;
     for finding in &survey.findings {
-        writeln!(out, "  {:<24} {:<4} {}", finding.what, answer(finding.answer), finding.detail)?;
+        let line = format!("  {:<24} {:<4} {}", finding.what, answer(finding.answer), finding.detail);
+        writeln!(out, "{}", line.trim_end())?;
     }
     writeln!(out, "\ncapabilities")?;
     if survey.missing.is_empty() {

@@ -14,7 +14,7 @@ pub struct LogArgs {
     level: Option<LogLevel>,
     /// How a message is written on the standard error.
     #[arg(id = "log.format", long = "log.format", value_enum, default_value_t = LogFormat::Text, global = true)]
-    format: LogFormat,
+    pub(super) format: LogFormat,
 }
 
 /// How important a message is.

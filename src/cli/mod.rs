@@ -81,7 +81,15 @@ impl Cli {
         let outcome = match self.command {
             Command::Serve(args) => {
                 drop((out, err));
-                return args.run();
+                return match args.run() {
+                    Ok(()) => Exit::Done,
+                    // Who reads JSON lines reads why it ended there.
+                    Err(error) if self.log.format == LogFormat::Json => {
+                        tracing::error!("{error}");
+                        Exit::Failed
+                    }
+                    Err(error) => fail(&error),
+                };
             }
             Command::Check(args) => args.run(&mut out, &mut err),
             Command::Ls(args) => {
@@ -143,6 +151,7 @@ mod tests {
             "stockade inspect",
             "stockade ls -i 2h",
             "stockade serve --web.telemetry-path metrics",
+            "stockade serve --web.max-connections 0",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-use super::Exit;
-use crate::daemon::{self, Options};
+use crate::daemon::{self, DaemonError, Options};
 use crate::kernel::layout::Paths;
 use crate::model::{Collector, WatchMethod};
 use crate::web;
@@ -32,10 +31,10 @@ pub struct ServeArgs {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,
     /// How many scrapes may render at a time; 0 is no bound.
-    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40)]
+    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40, value_parser = number)]
     pub max_requests: usize,
     /// How many connections are served at a time.
-    #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512)]
+    #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512, value_parser = number_but_zero)]
     pub max_connections: usize,
     /// Serve POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
@@ -94,6 +93,7 @@ impl clap::Args for CollectorArgs {
                         .long(on)
                         .action(ArgAction::SetTrue)
                         .overrides_with(off)
+                        .help_heading("Collectors, each switched off by --no-collector.NAME")
                         .help(format!("Collect {} [default: {state}]", collector.about())),
                 )
                 .arg(clap::Arg::new(off).long(off).action(ArgAction::SetTrue).overrides_with(on).hide(true));
@@ -159,6 +159,17 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:19306, [::1]:19306 or :19306".to_owned())
 }
 
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "expected a whole number".to_owned())
+}
+
+fn number_but_zero(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|&number| number > 0)
+        .ok_or_else(|| "expected a whole number, 1 or more".to_owned())
+}
+
 fn telemetry_path(text: &str) -> Result<String, String> {
     if text.starts_with('/') {
         Ok(text.to_owned())
@@ -185,8 +196,10 @@ fn watch_method(text: &str) -> Result<WatchChoice, String> {
 
 impl ServeArgs {
     /// Serves until told to stop.
-    #[must_use]
-    pub fn run(self) -> Exit {
+    ///
+    /// # Errors
+    /// What keeps it from starting or from going on.
+    pub fn run(self) -> Result<(), DaemonError> {
         let mut collectors = Vec::new();
         if self.disable_defaults {
             collectors.extend(Collector::ALL.iter().map(|&collector| (collector, false)));
@@ -208,13 +221,9 @@ impl ServeArgs {
         };
         // Two threads serve HTTP however many CPUs there are: rendering has threads of its own.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let outcome = match runtime {
+        match runtime {
             Ok(runtime) => runtime.block_on(daemon::run(options)),
-            Err(error) => Err(daemon::DaemonError::System { what: "start the async runtime", error }),
-        };
-        match outcome {
-            Ok(()) => Exit::Done,
-            Err(error) => super::fail(&error),
+            Err(error) => Err(DaemonError::System { what: "start the async runtime", error }),
         }
     }
 }

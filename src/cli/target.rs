@@ -95,9 +95,9 @@ fn unknown(snapshot: &Snapshot, path: &[u8]) -> String {
         .filter(|ancestor| &*ancestor.identity.path != b"/");
     match ancestor {
         Some(ancestor) => {
-            message.push_str(&format!(" `stockade ls {}` shows what is there", ancestor.identity.display));
+            message.push_str(&format!("; `stockade ls {}` shows what is there", ancestor.identity.display));
         }
-        None => message.push_str(" `stockade ls` shows all of them"),
+        None => message.push_str("; `stockade ls` shows all of them"),
     }
     message
 }

@@ -164,7 +164,12 @@ fn files(layout: &Layout) -> Vec<Finding> {
         .filter(|(_, controller, _)| controller.is_empty() || unified.serves(controller))
         .map(|&(what, controller, without)| {
             let (answer, detail) = match sample_directory(unified, controller) {
-                None => (Answer::NotSeen, "no cgroup below the root has this controller".to_owned()),
+                None if controller.is_empty() => {
+                    (Answer::NotSeen, format!("no cgroup below {} to look at", unified.mount.display()))
+                }
+                None => {
+                    (Answer::NotSeen, format!("no cgroup below the root has the {controller} controller"))
+                }
                 Some(directory) if directory.join(what).exists() => (Answer::Yes, String::new()),
                 Some(_) => (Answer::No, without.to_owned()),
             };

@@ -40,7 +40,7 @@ macro_rules! fields {
 fields! {
     /// `cgroup.events` populated: a process lives in the cgroup or below it.
     Populated: Flag,
-    /// `cgroup.events` frozen; on a legacy host `freezer.state` is FROZEN.
+    /// `cgroup.events` frozen, or v1 `freezer.state` is FROZEN: either freezer stops the tasks.
     Frozen: Flag,
     /// v1 `freezer.state` is FREEZING.
     FreezerFreezing: Flag,

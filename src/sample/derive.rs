@@ -35,7 +35,7 @@ impl Bound {
 pub struct Sources {
     /// The memory controller is v1's: swap is a row of `memory.stat`.
     pub memory_v1: bool,
-    /// The cgroup has a v2 directory: frozen is in `cgroup.events`, else in `freezer.state`.
+    /// The cgroup has a v2 directory: frozen is in `cgroup.events` too, else in `freezer.state` alone.
     pub unified: bool,
 }
 
@@ -50,9 +50,10 @@ pub fn own(cgroup: &mut Cgroup, sources: Sources) {
     if sources.memory_v1 {
         readings.set(Field::MemorySwapCurrent, readings.memory_stat("swap"));
     }
-    if !sources.unified {
-        readings.set(Field::Frozen, readings.get(Field::FreezerFrozen));
-    }
+    let freezer = readings.get(Field::FreezerFrozen);
+    // On hybrid hosts either freezer stops the tasks, and v2 knows nothing of what v1's has frozen.
+    let frozen = if sources.unified { readings.get(Field::Frozen).max(freezer) } else { freezer };
+    readings.set(Field::Frozen, frozen);
 }
 
 /// Fills what depends on the ancestors' limits; gives the ceiling for the cgroup's children.
@@ -107,6 +108,23 @@ mod tests {
         limits(&mut tight, above);
         assert_eq!(tight.readings.get(Field::MemoryEffectiveMax), Some(400));
         assert_eq!(tight.readings.get(Field::MemoryHeadroomMax), Some(0), "never below zero");
+    }
+
+    #[test]
+    fn either_freezer_freezes() {
+        let frozen = |v2: Option<u64>, v1: Option<u64>, unified| {
+            let mut cgroup = cgroup(None, None);
+            cgroup.readings.set(Field::Frozen, v2);
+            cgroup.readings.set(Field::FreezerFrozen, v1);
+            own(&mut cgroup, Sources { unified, ..V2 });
+            cgroup.readings.get(Field::Frozen)
+        };
+        assert_eq!(frozen(Some(0), Some(1), true), Some(1), "v1's freezer, which v2 does not tell");
+        assert_eq!(frozen(Some(1), Some(0), true), Some(1));
+        assert_eq!(frozen(Some(0), Some(0), true), Some(0));
+        assert_eq!(frozen(Some(0), None, true), Some(0));
+        assert_eq!(frozen(Some(1), Some(0), false), Some(0), "an earlier pass does not count");
+        assert_eq!(frozen(None, None, true), None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) const FAMILIES: &[Family] = &[
         "cgroup_frozen",
         "cgroup.events, v1 freezer.state",
         From::Fields(&[("", Field::Frozen)]),
-        "Whether the cgroup is frozen (1) or not (0).",
+        "Whether the cgroup is frozen (1), by v2's freezer or v1's, or not (0).",
     ),
     Family::gauge(
         Collector::Core,

@@ -14,7 +14,7 @@ def table(surveys: dict) -> str:
     """Features by kernel on the unified layout, then what hybrid and legacy hosts have instead."""
     series = list(dict.fromkeys(name for name, _ in surveys))
     unified = [surveys[name, "unified"] for name in series]
-    lines = ["| On a unified host | " + " | ".join(f"Linux {name}" for name in series) + " |",
+    lines = ["| On a unified host | " + " | ".join(f"Linux {name}" if name[0].isdigit() else f"{name} Linux" for name in series) + " |",
              "|---|" + "---|" * len(series)]
 
     def row(name, cells):
@@ -49,8 +49,22 @@ def present(survey: dict, name: str):
     return next((one["present"] for one in survey["features"] if one["name"] == name), False)
 
 
+def columns(text: str, newest: bool) -> list:
+    """The cells of the tables: those of the newest kernel, or those of all the others."""
+    rows, kept = [], []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if "Linux" in line or "layouts" in line:
+            kept = [at for at, cell in enumerate(cells) if at == 0 or ("newest" in cell) == newest]
+        rows.append([cells[at] for at in kept if at < len(cells)])
+    return rows
+
+
 def agrees(surveys: dict) -> bool:
-    """Whether the README says what was found; with STOCKADE_BLESS=1 it is made to."""
+    """Whether the README says what was found; with STOCKADE_BLESS=1 it is made to.
+
+    The newest kernel is another one every few weeks: what it changes is said aloud and fails nothing.
+    """
     text = README.read_text()
     before, rest = text.split(BEGIN)
     said, after = rest.split(END)
@@ -63,4 +77,4 @@ def agrees(surveys: dict) -> bool:
         return True
     print("\nthe README's support table is not what the guests found; STOCKADE_BLESS=1 tests/vm/matrix writes it:")
     print("".join(difflib.unified_diff(said.splitlines(True), found.splitlines(True), "README.md", "found")))
-    return False
+    return columns(said, False) == columns(found, False)
