@@ -211,7 +211,7 @@ impl Sampler {
         self.reconcile();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
-        self.linger.settle(at, self.settings.linger);
+        self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
         self.report.took = now().saturating_sub(at);
         self.publish(at, wall)
@@ -231,8 +231,8 @@ impl Sampler {
             });
             account.took += now().saturating_sub(began);
         }
-        if due.slow {
-            reader.shapes.refresh_devices();
+        if due.slow && reader.shapes.refresh_devices() {
+            self.tree.nodes_mut().for_each(|node| node.stale = true);
         }
         let slow_controls = due.slow && self.watch.method() == WatchMethod::Walk;
         let memory_v1 =
