@@ -53,10 +53,13 @@ impl Queue {
         self.next >= self.events.len()
     }
 
+    /// Makes room. The memory of a flood is given back.
     fn clear(&mut self) {
         self.next = 0;
         self.events.clear();
+        self.events.shrink_to(1024);
         self.names.clear();
+        self.names.shrink_to(64 << 10);
     }
 }
 
