@@ -66,7 +66,7 @@ impl Linger {
     }
 
     /// Lets go of those that a scrape has carried, and of those that have waited too long. The others are in the next
-    /// snapshot, and so is whoever has been in none, however long ago it ended.
+    /// snapshot, and so is whoever has been in none, however long ago it ended, unless nobody is to wait at all.
     pub fn settle(&mut self, now: Duration, linger: Duration) {
         let carried = self.carried.take();
         if !carried.is_empty() {
@@ -76,7 +76,8 @@ impl Linger {
         let published = std::mem::replace(&mut self.settled, now);
         while let Some(oldest) = self.waiting.front() {
             let ended = oldest.ended.unwrap_or(now);
-            if ended > published || now.saturating_sub(ended) < linger {
+            let unseen = ended > published && !linger.is_zero();
+            if unseen || now.saturating_sub(ended) < linger {
                 break;
             }
             self.waiting.pop_front();

@@ -9,7 +9,7 @@ use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
 use crate::kernel::watch::Event;
-use crate::model::{Collector, Field, Version, WriteRow, parent_path};
+use crate::model::{Collector, Field, Version, WriteRow, parent_path, path_depth};
 
 /// Events that wait to be looked at, with their names in one buffer.
 #[derive(Debug, Default)]
@@ -107,7 +107,7 @@ impl Sampler {
         match event.kind {
             Kind::Born => {
                 let path = child_path(node.path(), name);
-                if super::discovery::depth(&path) <= self.settings.filter.max_depth() {
+                if path_depth(&path) <= self.settings.filter.max_depth() {
                     let found = self.discover(hierarchy, &path);
                     self.explore(hierarchy, found.into_iter().collect());
                 }
