@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use stockade::model::Version;
-use support::daemon::Daemon;
+use support::daemon::{Daemon, Exposition};
 use support::{TestGroup, eventually};
 
 const LONG_LIVED: u32 = 20;
@@ -22,6 +22,12 @@ fn kernels_usage(group: &TestGroup, child: &str) -> f64 {
     let text = fs::read_to_string(stat).expect("a long-lived group");
     let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec ")).expect("a usage");
     usage.parse::<f64>().expect("a number") / 1e6
+}
+
+/// Descriptors that are open for something else than a cgroup's file.
+fn unheld(own: &Exposition) -> f64 {
+    let told = |series| own.get(series).expect("it is always told");
+    told("process_open_fds") - told("stockade_descriptors_held")
 }
 
 #[test]
@@ -47,7 +53,7 @@ fn births_and_deaths_leave_the_long_lived_right() {
             .then_some(())
     });
     let before = daemon.own();
-    let births = |own: &support::daemon::Exposition| own.sum("stockade_cgroup_births_total", "");
+    let births = |own: &Exposition| own.sum("stockade_cgroup_births_total", "");
 
     // In two controllers' hierarchies, as far as they are two: what comes in one alone is a birth too.
     let flood =
@@ -118,6 +124,9 @@ fn births_and_deaths_leave_the_long_lived_right() {
         (now > Some(used_by_then)).then_some(())
     });
     check();
+    eventually("no descriptor has leaked, and each that is held is counted", || {
+        (unheld(&daemon.own()) <= unheld(&before)).then_some(())
+    });
     let own = daemon.own();
     assert!(births(&own) > births(&before));
     assert_eq!(own.sum("stockade_read_faults_total", "kind=\"malformed\""), 0.0);

@@ -10,7 +10,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use stockade::model::{Collector, Control, Field, Limit, Snapshot, Version, WatchMethod};
+use stockade::model::{
+    Collector, Control, Field, Limit, PathFilter, PathGlob, Snapshot, Version, WatchMethod,
+};
 use stockade::sample::{Sampler, Settings, carried};
 use support::TestGroup;
 use support::fake::FakeTree;
@@ -34,6 +36,13 @@ fn limit(snapshot: &Snapshot, path: &str, control: Control) -> Option<Limit> {
     snapshot.find(path.as_bytes()).and_then(|cgroup| cgroup.controls.get(control))
 }
 
+/// A sampler that watches in this way. Only fanotify may be refused: by kernels before 6.12.
+fn watching(method: WatchMethod) -> Option<Sampler> {
+    let sampler = Sampler::new(Settings { watch: Some(method), ..Settings::default() }, carried());
+    assert!(sampler.is_ok() || method == WatchMethod::Fanotify, "{method:?}");
+    sampler.ok()
+}
+
 /// A write to a limit that the full queue swallowed is found by the rescan.
 #[test]
 fn a_limit_that_was_written_while_events_were_lost_is_read_again() {
@@ -45,7 +54,7 @@ fn a_limit_that_was_written_while_events_were_lost_is_read_again() {
         (WatchMethod::Inotify, "fs/inotify/max_queued_events"),
     ] {
         fs::write(pids.join("pids.max"), "1000").expect("a limit");
-        let mut sampler = sampler(Settings { watch: Some(method), ..Settings::default() });
+        let Some(mut sampler) = watching(method) else { continue };
         assert_eq!(limit(&sampler.pass(), &group.path, Control::PidsMax), Some(Limit::Value(1000)));
         let queue = fs::read_to_string(Path::new("/proc/sys").join(queue)).expect("a bound");
         let queue: u32 = queue.trim().parse().expect("a number");
@@ -72,23 +81,27 @@ fn a_limit_that_was_written_while_events_were_lost_is_read_again() {
 #[test]
 fn a_renamed_cgroup_takes_its_descendants_along() {
     let _alone = alone();
-    let group = TestGroup::within("renamed", |hierarchy| hierarchy.serves("pids"));
-    group.child("old");
-    let below = group.child("old/below");
-    let mut sampler = sampler(Settings::default());
-    assert!(sampler.pass().find(below.as_bytes()).is_some());
-    let directory = group.directory("pids");
-    let renamed = fs::rename(directory.join("old"), directory.join("new"));
     let v1 = support::layout().serving("pids").expect("a hierarchy").version == Version::V1;
-    assert_eq!(renamed.is_ok(), v1, "{renamed:?}");
-    let snapshot = sampler.pass();
-    let is = |path: &str| snapshot.find(format!("{}/{path}", group.path).as_bytes()).is_some();
-    assert_eq!([is("old"), is("old/below")], [!v1; 2], "the old names are gone");
-    assert_eq!([is("new"), is("new/below")], [v1; 2], "the new names are there");
-    let last = if v1 { "new/below" } else { "old/below" };
-    fs::write(directory.join(last).join("pids.max"), "55").expect("a limit");
-    let path = format!("{}/{last}", group.path);
-    assert_eq!(limit(&sampler.pass(), &path, Control::PidsMax), Some(Limit::Value(55)), "it is still heard");
+    for &method in WatchMethod::ALL {
+        let group = TestGroup::within("renamed", |hierarchy| hierarchy.serves("pids"));
+        group.child("old");
+        let below = group.child("old/below");
+        let Some(mut sampler) = watching(method) else { continue };
+        assert!(sampler.pass().find(below.as_bytes()).is_some());
+        let directory = group.directory("pids");
+        let renamed = fs::rename(directory.join("old"), directory.join("new"));
+        assert_eq!(renamed.is_ok(), v1, "{renamed:?}");
+        let snapshot = sampler.pass();
+        let is = |path: &str| snapshot.find(format!("{}/{path}", group.path).as_bytes()).is_some();
+        assert_eq!([is("old"), is("old/below")], [!v1; 2], "{method:?}: the old names are gone");
+        assert_eq!([is("new"), is("new/below")], [v1; 2], "{method:?}: the new names are there");
+        let last = if v1 { "new/below" } else { "old/below" };
+        fs::write(directory.join(last).join("pids.max"), "55").expect("a limit");
+        let heard = limit(&sampler.pass(), &format!("{}/{last}", group.path), Control::PidsMax);
+        // Without a watch, limits are read on the slow clock.
+        let expected = if method == WatchMethod::Walk { Limit::Max } else { Limit::Value(55) };
+        assert_eq!(heard, Some(expected), "{method:?}: it is still listened to");
+    }
 }
 
 /// A cgroup that is made again in one hierarchy only stays the same cgroup, with none of the old directory's numbers.
@@ -219,4 +232,77 @@ fn a_reload_is_no_loss_of_events() {
     settings.collectors.set(Collector::Rdma, false);
     sampler.apply(settings);
     assert_eq!(sampler.pass().report.rescans, 0);
+}
+
+/// A cgroup is removed from one hierarchy after the other, and a pass may come in between: its end has all its numbers.
+#[test]
+fn a_death_that_a_pass_interrupts_loses_nothing() {
+    let _alone = alone();
+    let tree = FakeTree::legacy(&["memory", "pids"]);
+    tree.write("memory/a", "memory.usage_in_bytes", "4096\n");
+    tree.write("pids/a", "pids.current", "3\n");
+    let mut sampler = sampler(tree.settings());
+    sampler.pass();
+    fs::remove_dir_all(tree.cgroups().join("memory/a")).expect("removed");
+    assert_eq!(number(&sampler.pass(), "/a", Field::PidsCurrent), Some(3));
+    fs::remove_dir_all(tree.cgroups().join("pids/a")).expect("removed");
+    let snapshot = sampler.pass();
+    let dead = snapshot.dead.first().expect("it waits for a scrape");
+    let last = [Field::MemoryCurrent, Field::PidsCurrent].map(|field| dead.readings.get(field));
+    assert_eq!(last, [Some(4096), Some(3)]);
+}
+
+/// What a reload hides is hidden, also if it is dead and waits for a scrape.
+#[test]
+fn a_reload_hides_the_dead_too() {
+    let _alone = alone();
+    let tree = FakeTree::unified("memory");
+    tree.write("a", "memory.current", "1\n");
+    let mut sampler = sampler(tree.settings());
+    sampler.pass();
+    fs::remove_dir_all(tree.path("/a")).expect("removed");
+    assert_eq!(sampler.pass().dead.len(), 1);
+    let glob = |text| vec![PathGlob::parse(text).expect("a glob")];
+    let filter = PathFilter::new(glob("/**"), glob("/a"), 32).expect("a filter");
+    sampler.apply(Settings { filter, ..tree.settings() });
+    let snapshot = sampler.pass();
+    assert_eq!((snapshot.dead.len(), snapshot.report.deaths_unscraped), (0, 0));
+}
+
+/// A cgroup that ends just before a reload has its last numbers, although everything is read anew.
+#[test]
+fn a_death_just_before_a_reload_loses_nothing() {
+    let _alone = alone();
+    let tree = FakeTree::unified("memory pids");
+    tree.write("a", "memory.current", "4096\n");
+    tree.write("a", "memory.max", "8192\n");
+    let mut sampler = sampler(tree.settings());
+    sampler.pass();
+    fs::remove_dir_all(tree.path("/a")).expect("removed");
+    let mut settings = tree.settings();
+    settings.collectors.set(Collector::Pids, false);
+    sampler.apply(settings);
+    let snapshot = sampler.pass();
+    let dead = snapshot.dead.first().expect("it waits for a scrape");
+    assert_eq!(dead.readings.get(Field::MemoryCurrent), Some(4096));
+    assert_eq!(dead.controls.get(Control::MemoryMax), Some(Limit::Value(8192)));
+}
+
+/// A fault that is met while a notice is looked at is the next pass's, as any other.
+#[test]
+fn a_fault_between_two_passes_is_no_success() {
+    let _alone = alone();
+    let tree = FakeTree::unified("memory");
+    for (method, name) in [(WatchMethod::Walk, "/walk"), (WatchMethod::Inotify, "/inotify")] {
+        let mut sampler = sampler(Settings { watch: Some(method), ..tree.settings() });
+        sampler.pass();
+        // Filled elsewhere and then moved to where it is looked for: it is born with its bad file.
+        let outside = tree.procfs().join("outside");
+        fs::create_dir(&outside).expect("a directory");
+        fs::write(outside.join("memory.max"), "a lot\n").expect("a file");
+        fs::rename(&outside, tree.path(name)).expect("moved");
+        let report = &sampler.pass().report;
+        assert_eq!(report.collectors[Collector::Memory as usize].faults, 1, "{method:?}");
+        assert_eq!(sampler.pass().report.collectors[Collector::Memory as usize].faults, 0, "{method:?}");
+    }
 }

@@ -83,8 +83,14 @@ impl Identity {
     /// How many directories deep: the root is 0.
     #[must_use]
     pub fn depth(&self) -> usize {
-        if self.path.as_ref() == b"/" { 0 } else { self.path.iter().filter(|&&byte| byte == b'/').count() }
+        path_depth(&self.path)
     }
+}
+
+/// How many directories deep a path is: the root is 0.
+#[must_use]
+pub fn path_depth(path: &[u8]) -> usize {
+    if path == b"/" { 0 } else { path.iter().filter(|&&byte| byte == b'/').count() }
 }
 
 /// A path as text in which two different paths never look alike.

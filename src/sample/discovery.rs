@@ -13,7 +13,7 @@ use super::sampler::{Sampler, adopt_id, now};
 use super::tree::{Node, NodeId, child_path, newborn};
 use crate::identify::identify;
 use crate::kernel::dir::{Directory, ReadError, child_directories, directory_state, open_directory};
-use crate::model::{Collector, FaultKind, parent_path};
+use crate::model::{Collector, FaultKind, parent_path, path_depth};
 
 impl Sampler {
     /// Compares the hierarchies that are to be walked again with the kernel's: finds what came, buries what went.
@@ -41,7 +41,7 @@ impl Sampler {
                     nodes.extend(self.discover(hierarchy, path));
                 }
                 Ok((_, children)) => {
-                    let deepest = depth(path) >= self.settings.filter.max_depth();
+                    let deepest = path_depth(path) >= self.settings.filter.max_depth();
                     if !deepest && children != Some(known) {
                         self.list(hierarchy, path, &mut nodes);
                     }
@@ -147,7 +147,7 @@ impl Sampler {
         self.lose_descendants(id, hierarchy);
         self.leave(id, hierarchy);
         if let Some(node) = self.tree.get_mut(id)
-            && node.lost & (1 << hierarchy) != 0
+            && (node.lost | node.left) & (1 << hierarchy) != 0
         {
             self.reader.forget(node, hierarchy);
         }
@@ -229,9 +229,4 @@ impl Sampler {
             self.linger.add(cgroup, self.settings.max_dead);
         }
     }
-}
-
-/// How many directories deep a path is.
-pub(super) fn depth(path: &[u8]) -> usize {
-    if path == b"/" { 0 } else { path.iter().filter(|&&byte| byte == b'/').count() }
 }

@@ -36,6 +36,8 @@ pub struct Linger {
     waiting: VecDeque<Arc<Cgroup>>,
     /// Some have been added since the last look for those that are superseded.
     added: bool,
+    /// When it was last settled who waits on. Who ended before has been in a snapshot.
+    settled: Duration,
     carried: Carried,
     /// How many were dropped before any scrape carried them.
     pub unscraped: u64,
@@ -45,7 +47,7 @@ impl Linger {
     /// Nobody waits yet.
     #[must_use]
     pub fn new(carried: Carried) -> Self {
-        Self { waiting: VecDeque::new(), added: false, carried, unscraped: 0 }
+        Self { waiting: VecDeque::new(), added: false, settled: Duration::ZERO, carried, unscraped: 0 }
     }
 
     /// Takes in one that has ended. At most `max` wait.
@@ -58,15 +60,24 @@ impl Linger {
         }
     }
 
-    /// Lets go of those that a scrape has carried, and of those that have waited too long.
+    /// Lets go of those that are not to be shown any more.
+    pub fn hide(&mut self, hidden: impl Fn(&[u8]) -> bool) {
+        self.waiting.retain(|cgroup| !hidden(&cgroup.identity.path));
+    }
+
+    /// Lets go of those that a scrape has carried, and of those that have waited too long. The others are in the next
+    /// snapshot, and so is whoever has been in none, however long ago it ended, unless nobody is to wait at all.
     pub fn settle(&mut self, now: Duration, linger: Duration) {
         let carried = self.carried.take();
         if !carried.is_empty() {
             self.waiting.retain(|cgroup| carried.binary_search(&cgroup.rank).is_err());
         }
         self.supersede();
+        let published = std::mem::replace(&mut self.settled, now);
         while let Some(oldest) = self.waiting.front() {
-            if now.saturating_sub(oldest.ended.unwrap_or(now)) < linger {
+            let ended = oldest.ended.unwrap_or(now);
+            let unseen = ended > published && !linger.is_zero();
+            if unseen || now.saturating_sub(ended) < linger {
                 break;
             }
             self.waiting.pop_front();
@@ -143,5 +154,17 @@ mod tests {
         linger.add(dead(6, 6), 100);
         linger.settle(Duration::from_secs(7), Duration::from_secs(300));
         assert_eq!((ranks(&linger), linger.unscraped), (vec![1, 6], 4));
+    }
+
+    #[test]
+    fn nobody_is_let_go_before_a_snapshot_has_shown_it() {
+        let mut linger = Linger::new(carried());
+        linger.settle(Duration::from_secs(1), Duration::from_secs(300));
+        linger.add(dead(1, 10), 100);
+        // The next pass comes later than the linger time.
+        linger.settle(Duration::from_secs(601), Duration::from_secs(300));
+        assert_eq!((linger.waiting().count(), linger.unscraped), (1, 0));
+        linger.settle(Duration::from_secs(1201), Duration::from_secs(300));
+        assert_eq!((linger.waiting().count(), linger.unscraped), (0, 1));
     }
 }

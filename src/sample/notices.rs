@@ -9,7 +9,7 @@ use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
 use crate::kernel::watch::Event;
-use crate::model::{Collector, Field, Version, WriteRow, parent_path};
+use crate::model::{Collector, Field, Version, WriteRow, parent_path, path_depth};
 
 /// Events that wait to be looked at, with their names in one buffer.
 #[derive(Debug, Default)]
@@ -53,10 +53,13 @@ impl Queue {
         self.next >= self.events.len()
     }
 
+    /// Makes room. The memory of a flood is given back.
     fn clear(&mut self) {
         self.next = 0;
         self.events.clear();
+        self.events.shrink_to(1024);
         self.names.clear();
+        self.names.shrink_to(64 << 10);
     }
 }
 
@@ -104,7 +107,7 @@ impl Sampler {
         match event.kind {
             Kind::Born => {
                 let path = child_path(node.path(), name);
-                if super::discovery::depth(&path) <= self.settings.filter.max_depth() {
+                if path_depth(&path) <= self.settings.filter.max_depth() {
                     let found = self.discover(hierarchy, &path);
                     self.explore(hierarchy, found.into_iter().collect());
                 }

@@ -28,7 +28,7 @@ pub struct Reader {
     pub budget: Budget,
     /// What went wrong since the start.
     pub faults: Faults,
-    /// What each collector did since the last pass began.
+    /// What each collector did since the last publication.
     pub collectors: [CollectorReport; Collector::COUNT],
     buffer: Buffer,
 }

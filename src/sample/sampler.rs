@@ -23,9 +23,7 @@ use crate::kernel::layout::{Hierarchy, Layout, LayoutError};
 use crate::kernel::shapes::Shapes;
 use crate::kernel::watch::writer::Writers;
 use crate::kernel::watch::{Watch, WatchError, WatchTarget};
-use crate::model::{
-    Collector, CollectorReport, Host, Identity, Readings, Report, Snapshot, Version, WatchMethod,
-};
+use crate::model::{Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod};
 
 /// Why sampling could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +72,9 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// How long a flood of events is attended to at a stretch: orders and the clock do not wait longer.
+    pub(super) const LONGEST_ATTENTION: Duration = Duration::from_secs(1);
+
     /// Finds the layout and opens the hierarchies. Nothing is walked yet: whoever watches begins to do so first.
     ///
     /// # Errors
@@ -163,6 +164,7 @@ impl Sampler {
             self.everything = Due::everything(&self.reader.catalog);
             self.report.enabled = self.settings.collectors;
             self.begin_anew();
+            self.linger.hide(|path| !self.settings.filter.admits(path));
             self.rescan = u32::MAX;
         }
     }
@@ -177,8 +179,7 @@ impl Sampler {
                 continue;
             }
             node.cgroup.hidden = !self.settings.filter.admits(node.path());
-            node.cgroup.readings = Readings::default();
-            node.cgroup.controls = Arc::default();
+            let last = (std::mem::take(&mut node.cgroup.readings), std::mem::take(&mut node.cgroup.controls));
             for (directory, files) in node.directories.iter_mut().zip(&self.reader.catalog) {
                 if let Some(directory) = directory {
                     directory.close(&mut self.reader.budget);
@@ -186,7 +187,11 @@ impl Sampler {
                 }
             }
             self.reader.controls(node, None);
-            self.reader.numbers(node, &self.everything.files);
+            let gone = self.reader.numbers(node, &self.everything.files);
+            if (0..node.directories.len()).all(|h| node.directories[h].is_none() || gone & (1 << h) != 0) {
+                // It has ended, which will be noticed: its last numbers stand.
+                (node.cgroup.readings, node.cgroup.controls) = last;
+            }
         }
     }
 
@@ -194,9 +199,8 @@ impl Sampler {
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
         // What has been noticed comes first, but a flood of it must not keep the clock from striking: it gets a quarter of
-        // the interval, and as much time as a pass where passes take longer.
-        self.attend(at + self.report.took.max(self.settings.interval / 4));
-        self.reader.collectors = [CollectorReport::default(); _];
+        // the interval at most, or as much time as a pass where passes take longer.
+        self.attend(at + self.report.took.max((self.settings.interval / 4).min(Self::LONGEST_ATTENTION)));
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
             self.rescan = u32::MAX;
@@ -208,7 +212,7 @@ impl Sampler {
         self.reconcile();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
-        self.linger.settle(at, self.settings.linger);
+        self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
         self.report.took = now().saturating_sub(at);
         self.publish(at, wall)
@@ -228,8 +232,8 @@ impl Sampler {
             });
             account.took += now().saturating_sub(began);
         }
-        if due.slow {
-            reader.shapes.refresh_devices();
+        if due.slow && reader.shapes.refresh_devices() {
+            self.tree.nodes_mut().for_each(|node| node.stale = true);
         }
         let slow_controls = due.slow && self.watch.method() == WatchMethod::Walk;
         let memory_v1 =
@@ -241,14 +245,12 @@ impl Sampler {
         for place in 0..self.tree.len() {
             let id = self.tree.order()[place];
             let Some(node) = self.tree.get_mut(id) else { continue };
-            if node.lost != 0 {
-                // The numbers of a hierarchy that the cgroup left stood for one last publication.
-                let lost = node.lost;
-                for hierarchy in (0..node.directories.len()).filter(|&hierarchy| lost & (1 << hierarchy) != 0)
+            let left = std::mem::replace(&mut node.left, std::mem::take(&mut node.lost));
+            if left != 0 {
+                for hierarchy in (0..node.directories.len()).filter(|hierarchy| left & (1 << hierarchy) != 0)
                 {
                     reader.forget(node, hierarchy);
                 }
-                node.lost = 0;
                 // Another hierarchy may tell some of it as well.
                 node.stale = true;
                 adopt_id(node);
@@ -285,7 +287,9 @@ impl Sampler {
 
     fn publish(&mut self, at: Duration, wall: SystemTime) -> Arc<Snapshot> {
         let report = &mut self.report;
-        report.collectors = self.reader.collectors;
+        // What is read from now on, when something is noticed, is of the next pass.
+        report.collectors =
+            std::mem::replace(&mut self.reader.collectors, [CollectorReport::default(); Collector::COUNT]);
         report.faults.clear();
         report.faults.extend_from_slice(self.reader.faults.rows());
         report.deaths_unscraped = self.linger.unscraped;

@@ -20,8 +20,11 @@ pub struct Node {
     pub children: Vec<u32>,
     /// The hierarchy whose directory gives the kernel id.
     pub id_hierarchy: usize,
-    /// Hierarchies whose directory went since the last pass, one bit each: their last numbers stand until then.
+    /// Hierarchies whose directory went since the last pass, one bit each. Their last numbers stand in the next
+    /// snapshot: who removes a cgroup removes it from one hierarchy after the other.
     pub lost: u32,
+    /// Those that went before the last pass, and whose numbers go in the next.
+    pub left: u32,
     /// Where it stands in the sorted order.
     pub position: u32,
     /// Its files may have come or gone, or changed unnoticed: the next pass reads all of them, controls included.
@@ -92,6 +95,7 @@ impl Tree {
             children: vec![0; hierarchies],
             id_hierarchy,
             lost: 0,
+            left: 0,
             position: 0,
             stale: false,
         };
@@ -117,6 +121,7 @@ impl Tree {
         if let Some(node) = self.get_mut(id) {
             node.directories[hierarchy] = Some(directory);
             node.lost &= !(1 << hierarchy);
+            node.left &= !(1 << hierarchy);
         }
         if let Some(parent) = self.parent_of(id) {
             parent.children[hierarchy] += 1;
