@@ -125,6 +125,12 @@ impl ReadError {
             Self::Os(_) => FaultKind::Io,
         }
     }
+
+    /// Whether it says nothing of the file: no descriptor or memory was left, and trying again may do.
+    #[must_use]
+    pub const fn is_shortage(self) -> bool {
+        matches!(self, Self::Os(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
+    }
 }
 
 impl Buffer {

@@ -112,13 +112,16 @@ impl Shapes {
         Ok(())
     }
 
-    /// Looks the device names up again, and learns anew the tables that hold them if one has changed.
-    pub fn refresh_devices(&mut self) {
-        if self.devices.refresh() {
+    /// Looks the device names up again, and learns anew the tables that hold them if one has changed. Tells whether one
+    /// has: limits of devices are then to be read again.
+    pub fn refresh_devices(&mut self) -> bool {
+        let changed = self.devices.refresh();
+        if changed {
             for known in &mut self.known {
                 known.clear();
             }
         }
+        changed
     }
 }
 

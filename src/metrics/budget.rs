@@ -7,6 +7,13 @@ use crate::model::{Cgroup, Control, Field, RowKind, Snapshot};
 use super::family::{Family, Tier};
 use super::values;
 
+/// A cgroup that may be shown.
+struct Candidate<'a> {
+    cgroup: &'a Cgroup,
+    /// It is dead, and not shown in the stead of a living one of its path.
+    last: bool,
+}
+
 /// A cgroup in an exposition.
 pub(crate) struct Shown<'a> {
     /// The cgroup.
@@ -35,13 +42,14 @@ enum Stage {
 pub(crate) fn select<'a>(snapshot: &'a Snapshot, families: &[&Family], max_series: usize) -> Selection<'a> {
     let candidates = candidates(snapshot);
     let roomy = max_series - max_series / 4;
-    if candidates.iter().map(|cgroup| at_most(cgroup)).sum::<usize>() <= roomy {
-        let shown = candidates.into_iter().map(|cgroup| Shown { cgroup, full: true }).collect();
+    if candidates.iter().map(|candidate| at_most(candidate.cgroup)).sum::<usize>() <= roomy {
+        let shown =
+            candidates.into_iter().map(|Candidate { cgroup, .. }| Shown { cgroup, full: true }).collect();
         return Selection { shown, dropped: 0 };
     }
     let counts = counts(&candidates, families);
     let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by_key(|&at| (candidates[at].ended.is_some(), candidates[at].rank));
+    order.sort_by_key(|&at| (candidates[at].last, candidates[at].cgroup.rank));
 
     let mut stages = vec![Stage::Dropped; candidates.len()];
     let (mut stage, mut used, mut dropped) = (Stage::Full, 0, 0);
@@ -66,24 +74,29 @@ pub(crate) fn select<'a>(snapshot: &'a Snapshot, families: &[&Family], max_serie
         .into_iter()
         .zip(stages)
         .filter(|(_, stage)| *stage != Stage::Dropped)
-        .map(|(cgroup, stage)| Shown { cgroup, full: stage == Stage::Full })
+        .map(|(Candidate { cgroup, .. }, stage)| Shown { cgroup, full: stage == Stage::Full })
         .collect();
     Selection { shown, dropped }
 }
 
 /// The cgroups that may be shown, each path once: the oldest dead one of a path goes before all others of it.
-fn candidates(snapshot: &Snapshot) -> Vec<&Cgroup> {
+fn candidates(snapshot: &Snapshot) -> Vec<Candidate<'_>> {
+    let living = |cgroup| Candidate { cgroup, last: false };
     if snapshot.dead.is_empty() {
-        return snapshot.shown().collect();
+        return snapshot.shown().map(living).collect();
     }
     let mut taken = HashSet::new();
-    let dead: Vec<&Cgroup> = snapshot
+    let dead: Vec<Candidate<'_>> = snapshot
         .dead
         .iter()
-        .map(|cgroup| &**cgroup)
         .filter(|cgroup| !cgroup.hidden && taken.insert(&*cgroup.identity.path))
+        .map(|cgroup| Candidate {
+            cgroup,
+            last: snapshot.find(&cgroup.identity.path).is_none_or(|living| living.hidden),
+        })
         .collect();
-    snapshot.shown().filter(|cgroup| !taken.contains(&*cgroup.identity.path)).chain(dead).collect()
+    let alone = snapshot.shown().filter(|cgroup| !taken.contains(&*cgroup.identity.path));
+    alone.map(living).chain(dead).collect()
 }
 
 /// More series than the cgroup can have, cheaply.
@@ -94,12 +107,12 @@ fn at_most(cgroup: &Cgroup) -> usize {
 }
 
 /// The essential series and all series of each cgroup. Cgroups outside: their numbers are large and are fetched once.
-fn counts(cgroups: &[&Cgroup], families: &[&Family]) -> Vec<(usize, usize)> {
-    let of = |cgroup: &&Cgroup| {
+fn counts(candidates: &[Candidate<'_>], families: &[&Family]) -> Vec<(usize, usize)> {
+    let of = |candidate: &Candidate<'_>| {
         families.iter().fold((0, 0), |(essential, full), family| {
-            let series = values::count(family, cgroup);
+            let series = values::count(family, candidate.cgroup);
             (if family.tier == Tier::Essential { essential + series } else { essential }, full + series)
         })
     };
-    cgroups.iter().map(of).collect()
+    candidates.iter().map(of).collect()
 }

@@ -2,6 +2,8 @@
 
 use globset::{Candidate, Glob, GlobBuilder, GlobSet};
 
+use super::path_depth;
+
 /// How many bytes a glob may have: the kernel takes no longer path (`PATH_MAX`).
 const LONGEST: usize = 4096;
 
@@ -79,8 +81,7 @@ impl PathFilter {
     /// Whether the cgroup at that path is looked at.
     #[must_use]
     pub fn admits(&self, path: &[u8]) -> bool {
-        let depth = if path == b"/" { 0 } else { path.iter().filter(|&&byte| byte == b'/').count() };
-        if depth > self.max_depth {
+        if path_depth(path) > self.max_depth {
             return false;
         }
         let candidate = Candidate::from_bytes(path);

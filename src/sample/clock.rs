@@ -86,7 +86,7 @@ pub fn run(mut sampler: Sampler, remote: &Remote, mut publish: impl FnMut(Arc<Sn
         if !more {
             wait(&sampler, remote, next.saturating_sub(now()));
         }
-        more = sampler.attend(next);
+        more = sampler.attend(next.min(now() + Sampler::LONGEST_ATTENTION));
     }
 }
 

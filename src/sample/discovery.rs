@@ -9,11 +9,11 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::reader::Presence;
-use super::sampler::{Sampler, now};
+use super::sampler::{Sampler, adopt_id, now};
 use super::tree::{Node, NodeId, child_path, newborn};
 use crate::identify::identify;
 use crate::kernel::dir::{Directory, ReadError, child_directories, directory_state, open_directory};
-use crate::model::{Collector, FaultKind, parent_path};
+use crate::model::{Collector, FaultKind, parent_path, path_depth};
 
 impl Sampler {
     /// Compares the hierarchies that are to be walked again with the kernel's: finds what came, buries what went.
@@ -41,7 +41,7 @@ impl Sampler {
                     nodes.extend(self.discover(hierarchy, path));
                 }
                 Ok((_, children)) => {
-                    let deepest = depth(path) >= self.settings.filter.max_depth();
+                    let deepest = path_depth(path) >= self.settings.filter.max_depth();
                     if !deepest && children != Some(known) {
                         self.list(hierarchy, path, &mut nodes);
                     }
@@ -55,13 +55,14 @@ impl Sampler {
     /// A directory could not be looked at. For want of descriptors or memory it is looked for again at the next pass, as
     /// nobody will tell of it again; what has ended is no fault.
     fn missed(&mut self, hierarchy: usize, path: &[u8], errno: Errno) {
-        let kind = ReadError::Os(errno).kind();
+        let error = ReadError::Os(errno);
+        let kind = error.kind();
         if kind == FaultKind::Vanished || errno == Errno::ENOTDIR {
             return;
         }
         self.reader.faults.count("directory", kind, path, &errno.desc());
         self.reader.collectors[Collector::Core as usize].faults += 1;
-        if matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) {
+        if error.is_shortage() {
             self.rescan |= 1 << hierarchy;
         }
     }
@@ -102,7 +103,10 @@ impl Sampler {
                 return Some(id);
             }
             // Another directory where its identity was: this is another cgroup.
-            self.bury(id);
+            self.lose_directory(id, hierarchy);
+            if self.tree.at(path).is_some() {
+                self.bury(id);
+            }
         }
         if let Some(parent) = parent_path(path)
             && self.tree.at(parent).is_none()
@@ -138,16 +142,24 @@ impl Sampler {
         Some(id)
     }
 
-    /// A known cgroup has a directory in one hierarchy more.
+    /// A known cgroup has a directory in one hierarchy more, or another one than before: nothing of the old one stays.
     fn enter(&mut self, id: NodeId, hierarchy: usize, inode: u64) {
+        self.lose_descendants(id, hierarchy);
+        self.leave(id, hierarchy);
+        if let Some(node) = self.tree.get_mut(id)
+            && (node.lost | node.left) & (1 << hierarchy) != 0
+        {
+            self.reader.forget(node, hierarchy);
+        }
         self.attach(id, hierarchy, inode);
         if let Some(node) = self.tree.get_mut(id) {
+            adopt_id(node);
             self.reader.controls(node, None);
+            node.stale = true;
         }
     }
 
     fn attach(&mut self, id: NodeId, hierarchy: usize, inode: u64) {
-        self.leave(id, hierarchy);
         if let Some(identity) = self.tree.get(id).map(|node| Arc::clone(&node.cgroup.identity)) {
             // Before its children are listed, so that none is missed.
             self.watch_directory(hierarchy, inode, &identity);
@@ -159,10 +171,24 @@ impl Sampler {
     /// A cgroup has no directory in this hierarchy any more. What was last read there stands for one more publication;
     /// without any directory left, the cgroup is dead.
     pub(super) fn lose_directory(&mut self, id: NodeId, hierarchy: usize) {
+        self.lose_descendants(id, hierarchy);
         self.leave(id, hierarchy);
         let left = self.tree.get(id).is_some_and(|node| node.first_hierarchy().is_some());
         if !left {
             self.bury(id);
+        }
+    }
+
+    /// What was below a directory that went is not under its path any more. The kernel removes only empty directories
+    /// and tells of each; but it renames whole trees (v1), and tells of the topmost one.
+    fn lose_descendants(&mut self, id: NodeId, hierarchy: usize) {
+        if self.tree.get(id).is_none_or(|node| node.children[hierarchy] == 0) {
+            return;
+        }
+        for below in self.tree.descendants(id) {
+            if self.tree.get(below).is_some_and(|node| node.directories[hierarchy].is_some()) {
+                self.lose_directory(below, hierarchy);
+            }
         }
     }
 
@@ -203,9 +229,4 @@ impl Sampler {
             self.linger.add(cgroup, self.settings.max_dead);
         }
     }
-}
-
-/// How many directories deep a path is.
-pub(super) fn depth(path: &[u8]) -> usize {
-    if path == b"/" { 0 } else { path.iter().filter(|&&byte| byte == b'/').count() }
 }

@@ -9,7 +9,7 @@ use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
 use crate::kernel::watch::Event;
-use crate::model::{Collector, Field, Version, WriteRow};
+use crate::model::{Collector, Field, Version, WriteRow, parent_path, path_depth};
 
 /// Events that wait to be looked at, with their names in one buffer.
 #[derive(Debug, Default)]
@@ -44,17 +44,22 @@ impl Queue {
     }
 
     fn pop(&mut self) -> Option<(Queued, Vec<u8>)> {
-        let Some(&event) = self.events.get(self.next) else {
-            (self.next, _) = (0, self.events.clear());
-            self.names.clear();
-            return None;
-        };
+        let event = *self.events.get(self.next)?;
         self.next += 1;
         Some((event, self.names.get(event.name.0..event.name.1).unwrap_or_default().to_vec()))
     }
 
     fn is_empty(&self) -> bool {
         self.next >= self.events.len()
+    }
+
+    /// Makes room. The memory of a flood is given back.
+    fn clear(&mut self) {
+        self.next = 0;
+        self.events.clear();
+        self.events.shrink_to(1024);
+        self.names.clear();
+        self.names.shrink_to(64 << 10);
     }
 }
 
@@ -68,7 +73,8 @@ impl Sampler {
     pub(super) fn attend(&mut self, until: Duration) -> bool {
         let mut more = false;
         if self.queue.is_empty() {
-            let Self { watch, queue, rescan, .. } = self;
+            self.queue.clear();
+            let Self { watch, queue, rescan, events_lost, .. } = self;
             more = watch.drain(|event| match event {
                 Event::Born { hierarchy, parent, name } => queue.push(Kind::Born, hierarchy, parent, name),
                 Event::Died { hierarchy, parent, name } => queue.push(Kind::Died, hierarchy, parent, name),
@@ -76,7 +82,10 @@ impl Sampler {
                     queue.push(Kind::Written(pid), hierarchy, dir, name);
                 }
                 Event::Notice { hierarchy, dir, name } => queue.push(Kind::Notice, hierarchy, dir, name),
-                Event::Lost { hierarchy } => *rescan |= 1 << hierarchy,
+                Event::Lost { hierarchy } => {
+                    *rescan |= 1 << hierarchy;
+                    *events_lost = true;
+                }
             });
         }
         while let Some((event, name)) = self.queue.pop() {
@@ -98,7 +107,7 @@ impl Sampler {
         match event.kind {
             Kind::Born => {
                 let path = child_path(node.path(), name);
-                if super::discovery::depth(&path) <= self.settings.filter.max_depth() {
+                if path_depth(&path) <= self.settings.filter.max_depth() {
                     let found = self.discover(hierarchy, &path);
                     self.explore(hierarchy, found.into_iter().collect());
                 }
@@ -123,27 +132,22 @@ impl Sampler {
         }
     }
 
-    /// Somebody wrote to a file of a cgroup: reads it again if it is a control that is kept, and looks for files that
-    /// the write may have made appear.
+    /// Somebody wrote to a file of a cgroup: reads it again if it is a control that is kept, and has all read again
+    /// where the write may have made files come or go.
     fn written(&mut self, id: usize, hierarchy: usize, name: &[u8]) {
         let unified = self.layout.hierarchies[hierarchy].version == Version::V2;
         match name {
             b"cgroup.subtree_control" if unified => {
-                let children: Vec<usize> = self
-                    .tree
-                    .ids()
-                    .filter(|&child| self.tree.get(child).is_some_and(|node| node.parent == Some(id)))
-                    .collect();
-                for child in children {
-                    if let Some(child) = self.tree.get_mut(child) {
-                        self.reader.look_again(child);
-                        self.reader.controls(child, None);
-                    }
+                let Some(above) = self.tree.get(id).map(|node| Arc::clone(&node.cgroup.identity)) else {
+                    return;
+                };
+                for node in self.tree.nodes_mut() {
+                    node.stale |= parent_path(node.path()) == Some(&above.path);
                 }
             }
             b"cgroup.pressure" | b"cgroup.type" if unified => {
                 if let Some(node) = self.tree.get_mut(id) {
-                    self.reader.look_again(node);
+                    node.stale = true;
                 }
             }
             _ => {

@@ -28,7 +28,7 @@ pub struct Reader {
     pub budget: Budget,
     /// What went wrong since the start.
     pub faults: Faults,
-    /// What each collector did since the last pass began.
+    /// What each collector did since the last publication.
     pub collectors: [CollectorReport; Collector::COUNT],
     buffer: Buffer,
 }
@@ -257,10 +257,11 @@ impl Reader {
         Presence::Alive
     }
 
-    /// Reads a cgroup's control files, or only the one of this name. Tells whether something was changed.
-    pub fn controls(&mut self, node: &mut Node, only: Option<&str>) -> bool {
+    /// Reads a cgroup's control files, or only the one of this name. What could not be read for want of descriptors or
+    /// memory makes the node stale: nobody would tell of it again.
+    pub fn controls(&mut self, node: &mut Node, only: Option<&str>) {
         let Self { catalog, roots, shapes, budget, faults, collectors, buffer, .. } = self;
-        let Node { cgroup, directories, .. } = node;
+        let Node { cgroup, directories, stale, .. } = node;
         let mut context = Context { shapes };
         let mut controls: Controls = (*cgroup.controls).clone();
         for (hierarchy, directory) in directories.iter_mut().enumerate() {
@@ -278,7 +279,11 @@ impl Reader {
             let parent = match open_directory(roots[hierarchy].as_fd(), path) {
                 Ok((fd, id)) if id == directory.id => fd,
                 // Whoever asks next finds out that it is gone.
-                _ => continue,
+                Ok(_) => continue,
+                Err(errno) => {
+                    *stale |= ReadError::Os(errno).is_shortage();
+                    continue;
+                }
             };
             for (file, spec) in files.iter().enumerate().filter(|(_, spec)| wanted(spec)) {
                 if matches!(directory.slot(file), Slot::Absent) {
@@ -302,24 +307,30 @@ impl Reader {
                         }
                     }
                     Err(error) => {
+                        *stale |= error.is_shortage();
                         count(faults, collectors, spec, error, path);
                         let _ = spec.read.controls(None, &mut controls, &mut context);
                     }
                 }
             }
         }
-        let changed = controls != *cgroup.controls;
-        if changed {
+        if controls != *cgroup.controls {
             cgroup.controls = Arc::new(controls);
         }
-        changed
     }
 
-    /// Makes absent what came from a hierarchy that no longer has the cgroup.
+    /// Makes absent what came from a hierarchy that no longer has the cgroup. What another one tells stays.
     pub fn forget(&mut self, node: &mut Node, hierarchy: usize) {
+        let place = Place {
+            hierarchy,
+            path: &node.cgroup.identity.path,
+            first: node.first_hierarchy().is_none_or(|first| hierarchy <= first),
+            in_unified: self.unified.is_some_and(|unified| node.directories[unified].is_some()),
+            hidden: node.cgroup.hidden,
+        };
         let mut context = Context { shapes: &mut self.shapes };
         let mut controls = (*node.cgroup.controls).clone();
-        for spec in &self.catalog[hierarchy] {
+        for spec in self.catalog[hierarchy].iter().filter(|spec| place.wants(spec)) {
             // Nothing to parse, nothing to fail.
             let _ = spec.read.numbers(None, &mut node.cgroup.readings, &mut context);
             let _ = spec.read.controls(None, &mut controls, &mut context);

@@ -23,9 +23,7 @@ use crate::kernel::layout::{Hierarchy, Layout, LayoutError};
 use crate::kernel::shapes::Shapes;
 use crate::kernel::watch::writer::Writers;
 use crate::kernel::watch::{Watch, WatchError, WatchTarget};
-use crate::model::{
-    Collector, CollectorReport, Host, Identity, Readings, Report, Snapshot, Version, WatchMethod,
-};
+use crate::model::{Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod};
 
 /// Why sampling could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +65,16 @@ pub struct Sampler {
     pub(super) queue: Queue,
     /// Hierarchies that lost events and are walked again at the next pass, one bit each.
     pub(super) rescan: u32,
+    /// The watch lost events since the last pass: controls may have been written unnoticed.
+    pub(super) events_lost: bool,
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
 }
 
 impl Sampler {
+    /// How long a flood of events is attended to at a stretch: orders and the clock do not wait longer.
+    pub(super) const LONGEST_ATTENTION: Duration = Duration::from_secs(1);
+
     /// Finds the layout and opens the hierarchies. Nothing is walked yet: whoever watches begins to do so first.
     ///
     /// # Errors
@@ -116,6 +119,7 @@ impl Sampler {
             watch,
             queue: Queue::default(),
             rescan: 0,
+            events_lost: false,
             single: Vec::new(),
             layout,
             settings,
@@ -151,12 +155,16 @@ impl Sampler {
     pub fn apply(&mut self, settings: Settings) {
         let old = std::mem::replace(&mut self.settings, settings);
         self.settings.paths = old.paths;
+        if self.settings.intervals != old.intervals {
+            self.schedule.restart();
+        }
         if self.settings.collectors != old.collectors || self.settings.filter != old.filter {
             let huge_pages = hugepages::sizes(&self.settings.paths.sysfs);
             self.reader.catalog = catalog(&self.layout, self.settings.collectors, &huge_pages);
             self.everything = Due::everything(&self.reader.catalog);
             self.report.enabled = self.settings.collectors;
             self.begin_anew();
+            self.linger.hide(|path| !self.settings.filter.admits(path));
             self.rescan = u32::MAX;
         }
     }
@@ -171,8 +179,7 @@ impl Sampler {
                 continue;
             }
             node.cgroup.hidden = !self.settings.filter.admits(node.path());
-            node.cgroup.readings = Readings::default();
-            node.cgroup.controls = Arc::default();
+            let last = (std::mem::take(&mut node.cgroup.readings), std::mem::take(&mut node.cgroup.controls));
             for (directory, files) in node.directories.iter_mut().zip(&self.reader.catalog) {
                 if let Some(directory) = directory {
                     directory.close(&mut self.reader.budget);
@@ -180,26 +187,32 @@ impl Sampler {
                 }
             }
             self.reader.controls(node, None);
-            self.reader.numbers(node, &self.everything.files);
+            let gone = self.reader.numbers(node, &self.everything.files);
+            if (0..node.directories.len()).all(|h| node.directories[h].is_none() || gone & (1 << h) != 0) {
+                // It has ended, which will be noticed: its last numbers stand.
+                (node.cgroup.readings, node.cgroup.controls) = last;
+            }
         }
     }
 
     /// Reads everything that is due and gives the host as it is now.
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
-        // What has been noticed comes first, but a flood of it must not keep the clock from striking.
-        self.attend(at + self.settings.interval / 4);
-        self.reader.collectors = [CollectorReport::default(); _];
+        // What has been noticed comes first, but a flood of it must not keep the clock from striking: it gets a quarter of
+        // the interval at most, or as much time as a pass where passes take longer.
+        self.attend(at + self.report.took.max((self.settings.interval / 4).min(Self::LONGEST_ATTENTION)));
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
             self.rescan = u32::MAX;
-        } else if self.rescan != 0 {
+        }
+        if std::mem::take(&mut self.events_lost) {
             self.report.rescans += 1;
+            self.tree.nodes_mut().for_each(|node| node.stale = true);
         }
         self.reconcile();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
-        self.linger.settle(at, self.settings.linger);
+        self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
         self.report.took = now().saturating_sub(at);
         self.publish(at, wall)
@@ -207,7 +220,7 @@ impl Sampler {
 
     fn read_all(&mut self) {
         let at = now();
-        let Self { schedule, reader, host, host_files, .. } = self;
+        let Self { schedule, reader, host, host_files, everything, .. } = self;
         let due = schedule.due();
         if due.host && self.settings.collectors.has(Collector::Host) {
             let began = now();
@@ -219,8 +232,8 @@ impl Sampler {
             });
             account.took += now().saturating_sub(began);
         }
-        if due.slow {
-            reader.shapes.refresh_devices();
+        if due.slow && reader.shapes.refresh_devices() {
+            self.tree.nodes_mut().for_each(|node| node.stale = true);
         }
         let slow_controls = due.slow && self.watch.method() == WatchMethod::Walk;
         let memory_v1 =
@@ -232,23 +245,24 @@ impl Sampler {
         for place in 0..self.tree.len() {
             let id = self.tree.order()[place];
             let Some(node) = self.tree.get_mut(id) else { continue };
-            if node.lost != 0 {
-                // The numbers of a hierarchy that the cgroup left stood for one last publication.
-                let lost = node.lost;
-                for hierarchy in (0..node.directories.len()).filter(|&hierarchy| lost & (1 << hierarchy) != 0)
+            let left = std::mem::replace(&mut node.left, std::mem::take(&mut node.lost));
+            if left != 0 {
+                for hierarchy in (0..node.directories.len()).filter(|hierarchy| left & (1 << hierarchy) != 0)
                 {
                     reader.forget(node, hierarchy);
                 }
-                node.lost = 0;
-                adopt_new_id(node);
+                // Another hierarchy may tell some of it as well.
+                node.stale = true;
+                adopt_id(node);
             }
-            if due.slow {
+            let stale = std::mem::take(&mut node.stale);
+            if due.slow || stale {
                 reader.look_again(node);
             }
-            if slow_controls {
+            if slow_controls || stale {
                 reader.controls(node, None);
             }
-            let went = reader.numbers(node, &due.files);
+            let went = reader.numbers(node, if stale { &everything.files } else { &due.files });
             if went == 0 {
                 node.cgroup.sampled = at;
             } else {
@@ -273,7 +287,9 @@ impl Sampler {
 
     fn publish(&mut self, at: Duration, wall: SystemTime) -> Arc<Snapshot> {
         let report = &mut self.report;
-        report.collectors = self.reader.collectors;
+        // What is read from now on, when something is noticed, is of the next pass.
+        report.collectors =
+            std::mem::replace(&mut self.reader.collectors, [CollectorReport::default(); Collector::COUNT]);
         report.faults.clear();
         report.faults.extend_from_slice(self.reader.faults.rows());
         report.deaths_unscraped = self.linger.unscraped;
@@ -309,7 +325,8 @@ impl Sampler {
     /// A snapshot that nobody reads any more, so that its memory is used again; else a new one.
     fn unused_snapshot(&mut self) -> Arc<Snapshot> {
         match self.published.iter_mut().position(|snapshot| Arc::get_mut(snapshot).is_some()) {
-            Some(at) => self.published.swap_remove(at),
+            // The oldest, so that each has its turn and none keeps the memory of a flood.
+            Some(at) => self.published.remove(at),
             None => Arc::new(Snapshot {
                 sequence: 0,
                 at: Duration::ZERO,
@@ -327,14 +344,13 @@ fn is_v1(hierarchy: &Hierarchy) -> bool {
     hierarchy.version == Version::V1
 }
 
-/// A cgroup whose identifying directory went, but that lives on in another hierarchy, is identified by that one.
-fn adopt_new_id(node: &mut Node) {
-    if node.directories[node.id_hierarchy].is_some() {
-        return;
-    }
-    let next =
+/// A cgroup is identified by the first hierarchy that has it, which changes where directories come and go.
+pub(super) fn adopt_id(node: &mut Node) {
+    let first =
         node.directories.iter().enumerate().find_map(|(h, directory)| Some((h, directory.as_ref()?.id)));
-    if let Some((hierarchy, id)) = next {
+    if let Some((hierarchy, id)) = first
+        && (hierarchy != node.id_hierarchy || id != node.cgroup.identity.id)
+    {
         node.id_hierarchy = hierarchy;
         node.cgroup.identity = Arc::new(Identity { id, ..(*node.cgroup.identity).clone() });
     }

@@ -51,20 +51,22 @@ impl Schedule {
 
     /// Makes due what is due now, by the collectors' own intervals. A collector without one is always due.
     pub fn strike(&mut self, now: Duration, catalog: &[Vec<FileSpec>], settings: &Settings) {
+        // The pass that is nearest to a clock's time is its pass: passes come a moment early or late.
+        let early = settings.interval / 2;
+        let strikes = |next: &mut Duration, interval: Duration| {
+            let struck = now + early >= *next;
+            if struck {
+                *next = if *next + interval > now { *next + interval } else { now + interval };
+            }
+            struck
+        };
         let mut collectors = [true; Collector::COUNT];
-        for &collector in Collector::ALL {
-            if let Some(interval) = settings.intervals[collector as usize] {
-                let next = &mut self.next[collector as usize];
-                collectors[collector as usize] = now >= *next;
-                if now >= *next {
-                    *next = now + interval;
-                }
+        for (collector, interval) in settings.intervals.iter().enumerate() {
+            if let Some(interval) = *interval {
+                collectors[collector] = strikes(&mut self.next[collector], interval);
             }
         }
-        let slow = now >= self.next_slow;
-        if slow {
-            self.next_slow = now + Settings::SLOW;
-        }
+        let slow = strikes(&mut self.next_slow, Settings::SLOW);
         let hurried = std::mem::replace(&mut self.hurried, CollectorSet::NONE);
         let due = &mut self.due;
         (due.slow, due.host) = (slow, collectors[Collector::Host as usize]);
@@ -77,6 +79,11 @@ impl Schedule {
                 Cadence::Control => false,
             }));
         }
+    }
+
+    /// Makes every collector due at the next stroke: other intervals count from then on.
+    pub fn restart(&mut self) {
+        self.next = [Duration::ZERO; Collector::COUNT];
     }
 
     /// Makes a collector's slow files due at the next stroke.
@@ -120,5 +127,28 @@ mod tests {
         schedule.hurry(Collector::Memory);
         schedule.strike(Duration::from_secs(136), &catalog, &settings);
         assert_eq!(schedule.due().files[0], [0, 2], "a write makes slow files due");
+    }
+
+    #[test]
+    fn a_pass_that_comes_a_little_early_does_not_miss_a_collectors_turn() {
+        let catalog = vec![vec![FileSpec::new("a", Collector::Memory, Read::Value(Field::MemoryCurrent))]];
+        let mut settings = Settings::default();
+        let mut turns = |interval: u64, passes: &[u64]| -> Vec<u64> {
+            settings.intervals[Collector::Memory as usize] = Some(Duration::from_secs(interval));
+            let mut schedule = Schedule::new(Duration::from_secs(100));
+            let due = |&at: &u64| {
+                schedule.strike(Duration::from_millis(at), &catalog, &settings);
+                !schedule.due().files[0].is_empty()
+            };
+            let mut due = due;
+            passes.iter().copied().filter(|at| due(at)).collect()
+        };
+        // The clock strikes each five seconds, and a moment later than it should.
+        let passes = [100_004, 105_001, 110_003, 115_000, 120_002, 125_000, 130_001];
+        assert_eq!(turns(5, &passes), passes);
+        assert_eq!(turns(10, &passes), [100_004, 110_003, 120_002, 130_001]);
+        assert_eq!(turns(15, &passes), [100_004, 115_000, 130_001]);
+        // After a long pause the missed turns are not made up for.
+        assert_eq!(turns(10, &[100_000, 200_000, 205_000, 210_000]), [100_000, 200_000, 210_000]);
     }
 }

@@ -20,12 +20,15 @@ pub struct Node {
     pub children: Vec<u32>,
     /// The hierarchy whose directory gives the kernel id.
     pub id_hierarchy: usize,
-    /// Hierarchies whose directory went since the last pass, one bit each: their last numbers stand until then.
+    /// Hierarchies whose directory went since the last pass, one bit each. Their last numbers stand in the next
+    /// snapshot: who removes a cgroup removes it from one hierarchy after the other.
     pub lost: u32,
+    /// Those that went before the last pass, and whose numbers go in the next.
+    pub left: u32,
     /// Where it stands in the sorted order.
     pub position: u32,
-    /// The cgroup above it.
-    pub parent: Option<NodeId>,
+    /// Its files may have come or gone, or changed unnoticed: the next pass reads all of them, controls included.
+    pub stale: bool,
 }
 
 impl Node {
@@ -86,15 +89,15 @@ impl Tree {
     /// Takes in a new cgroup that has no directory yet and gets its kernel id from this hierarchy.
     pub fn insert(&mut self, cgroup: Cgroup, id_hierarchy: usize, hierarchies: usize) -> NodeId {
         let path: Arc<[u8]> = Arc::from(&*cgroup.identity.path);
-        let parent = parent_path(&path).and_then(|parent| self.at(parent));
         let node = Node {
             cgroup,
             directories: (0..hierarchies).map(|_| None).collect(),
             children: vec![0; hierarchies],
             id_hierarchy,
             lost: 0,
+            left: 0,
             position: 0,
-            parent,
+            stale: false,
         };
         let id = match self.free.pop() {
             Some(id) => {
@@ -118,6 +121,7 @@ impl Tree {
         if let Some(node) = self.get_mut(id) {
             node.directories[hierarchy] = Some(directory);
             node.lost &= !(1 << hierarchy);
+            node.left &= !(1 << hierarchy);
         }
         if let Some(parent) = self.parent_of(id) {
             parent.children[hierarchy] += 1;
@@ -125,7 +129,21 @@ impl Tree {
     }
 
     fn parent_of(&mut self, id: NodeId) -> Option<&mut Node> {
-        self.get(id)?.parent.and_then(|parent| self.get_mut(parent))
+        let parent = self.at(parent_path(self.get(id)?.path())?)?;
+        self.get_mut(parent)
+    }
+
+    /// What is below a node, the deepest first.
+    #[must_use]
+    pub fn descendants(&self, id: NodeId) -> Vec<NodeId> {
+        let Some(above) = self.get(id).map(Node::path) else { return Vec::new() };
+        let below = |path: &[u8]| match path.strip_prefix(above) {
+            Some(rest) => path != above && (above == b"/" || rest.starts_with(b"/")),
+            None => false,
+        };
+        let mut found: Vec<_> = self.by_path.iter().filter(|(path, _)| below(path)).collect();
+        found.sort_unstable_by(|a, b| b.0.cmp(a.0));
+        found.into_iter().map(|(_, &id)| id).collect()
     }
 
     /// Takes a node's directory in a hierarchy away and closes what was held there.
@@ -133,7 +151,10 @@ impl Tree {
         let taken = self.get_mut(id).and_then(|node| node.directories[hierarchy].take());
         if let Some(mut directory) = taken {
             directory.close(budget);
-            self.by_directory.remove(&(hierarchy, directory.id));
+            // A renamed directory is another node's by now.
+            if self.of_directory(hierarchy, directory.id) == Some(id) {
+                self.by_directory.remove(&(hierarchy, directory.id));
+            }
             if let Some(node) = self.get_mut(id) {
                 node.lost |= 1 << hierarchy;
             }
@@ -156,17 +177,25 @@ impl Tree {
         Some(node)
     }
 
-    /// Gives back the memory of a flood that has ebbed: the newest places are at the end, and are free then.
+    /// Gives back the memory of a flood that has ebbed: those that are left get new places, close together.
     fn release(&mut self) {
-        let used = self.nodes.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        if self.nodes.len() / 4 > used + 1024 {
-            self.nodes.truncate(used);
-            self.nodes.shrink_to(used * 2);
-            self.free.retain(|&id| id < used);
+        if self.nodes.len() / 4 <= self.len() + 1024 {
+            return;
         }
+        let mut places: Vec<NodeId> = vec![0; self.nodes.len()];
+        let mut left = Vec::with_capacity(self.len());
+        for (old, node) in std::mem::take(&mut self.nodes).into_iter().enumerate() {
+            places[old] = left.len();
+            left.extend(node.map(Some));
+        }
+        self.nodes = left;
+        self.by_path.values_mut().chain(self.by_directory.values_mut()).for_each(|id| *id = places[*id]);
+        self.by_path.shrink_to_fit();
+        self.by_directory.shrink_to_fit();
+        (self.free, self.order) = (Vec::new(), Vec::new());
     }
 
-    /// Puts the nodes in order again if some came or went.
+    /// Puts the nodes in order again if some came or went. Places that were known before may be others' afterwards.
     pub fn sort(&mut self) {
         if !self.order_is_stale {
             return;
@@ -184,8 +213,7 @@ impl Tree {
         }
         for at in 0..self.order.len() {
             let id = self.order[at];
-            let parent = self.nodes[id].as_ref().and_then(|node| node.parent);
-            let position = parent.and_then(|parent| self.nodes[parent].as_ref()).map(|node| node.position);
+            let position = self.parent_of(id).map(|parent| parent.position);
             if let Some(node) = &mut self.nodes[id] {
                 node.cgroup.parent = position;
             }
@@ -199,7 +227,12 @@ impl Tree {
         &self.order
     }
 
-    /// Every node, in no order.
+    /// Every node, to be changed, in no order.
+    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.nodes.iter_mut().flatten()
+    }
+
+    /// Where every node is, in no order.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> {
         self.by_path.values().copied()
     }
@@ -286,6 +319,27 @@ mod tests {
         assert_eq!((tree.len(), tree.nodes.len(), tree.free.len()), (3, 3, 0));
         assert_eq!(tree.insert(cgroup("/new", 1), 0, 1), 3);
         assert!(tree.get(all[2]).is_some());
+    }
+
+    #[test]
+    fn one_that_was_born_last_does_not_hold_the_places_of_a_flood() {
+        let (mut tree, mut budget) = (Tree::default(), Budget::new(10));
+        let all: Vec<NodeId> = (0..10_000)
+            .map(|id| {
+                let node = tree.insert(cgroup(&format!("/{id}"), id), 0, 1);
+                tree.set_directory(node, 0, Directory::new(id, 0), &mut budget);
+                node
+            })
+            .collect();
+        for &id in &all[..9_999] {
+            tree.remove(id, &mut budget);
+        }
+        tree.sort();
+        assert!(tree.nodes.capacity() < 100, "{}", tree.nodes.capacity());
+        let last = tree.at(b"/9999").expect("it lives");
+        assert_eq!(tree.of_directory(0, 9_999), Some(last));
+        assert_eq!(tree.get(last).map(|node| node.cgroup.identity.id), Some(9_999));
+        assert_eq!(tree.order(), [last]);
     }
 
     #[test]

@@ -137,6 +137,16 @@ fn the_dead_stand_behind_the_living_in_the_budget_and_say_when_they_were_not_car
 }
 
 #[test]
+fn a_dead_one_that_is_shown_in_a_living_ones_stead_has_its_place_in_the_budget() {
+    let mut all = snapshot(vec![five("/new", 9), five("/restarted", 2)]);
+    all.dead = vec![dead(five("/gone", 3)), dead(five("/restarted", 4))];
+    let (text, counts) = rendered(&all, &options(14));
+    let expected = [("/gone", 3), ("/new", 5), ("/restarted", 5)];
+    assert_eq!(series(&text), expected.map(|(path, count)| (path.to_owned(), count)).into());
+    assert_eq!(counts.carried, [3, 4]);
+}
+
+#[test]
 fn hidden_cgroups_are_neither_shown_nor_counted() {
     let mut hidden = five("/a", 0);
     hidden.hidden = true;
