@@ -203,7 +203,7 @@ impl Sampler {
             None => {
                 tracing::info!(method, "births, deaths and control writes are seen at once, with the writer")
             }
-            Some(why) => tracing::warn!(method, "no better way of watching: {why}"),
+            Some(why) => tracing::warn!(method, "births and deaths are noticed by {method} only; {why}."),
         }
     }
 
