@@ -186,7 +186,7 @@ impl Sampler {
                     *directory = Directory::new(directory.id, files.len());
                 }
             }
-            self.reader.controls(node, None);
+            self.reader.controls(node, None, None);
             let gone = self.reader.numbers(node, &self.everything.files);
             if (0..node.directories.len()).all(|h| node.directories[h].is_none() || gone & (1 << h) != 0) {
                 // It has ended, which will be noticed: its last numbers stand.
@@ -259,7 +259,7 @@ impl Sampler {
                 reader.look_again(node);
             }
             if slow_controls || stale {
-                reader.controls(node, None);
+                reader.controls(node, None, None);
             }
             let went = reader.numbers(node, if stale { &everything.files } else { &due.files });
             if went == 0 {
