@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::config::{self, Config, Label, Problems};
+use crate::config::{self, Config, Problems};
 use crate::kernel::layout::Paths;
 use crate::kernel::process::own_use;
 use crate::metrics::{self, Attach, Own};
@@ -190,10 +190,9 @@ struct Rendering {
 
 impl Rendering {
     fn new(config: &Config) -> Self {
-        let has = |label| config.labels.contains(&label);
         Self {
             max_series: config.collect.max_series,
-            attach: Attach { slice: has(Label::Slice), unit: has(Label::Unit), user: has(Label::User) },
+            attach: Attach::of(&config.labels),
             averages: config.collect.averages,
         }
     }

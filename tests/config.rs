@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use stockade::cli::{CheckArgs, Exit, Format};
-use stockade::config::{self, Config, Label};
+use stockade::config::{self, Config};
 use stockade::model::Collector;
+use stockade::model::OwnerLabel;
 
 fn parse(text: &str) -> Result<Config, config::Problems> {
     config::parse(Path::new("s.yaml"), text)
@@ -77,7 +78,7 @@ fn what_is_said_is_taken() {
     assert_eq!(collect.intervals[Collector::MemoryStat as usize], Some(Duration::from_secs(30)));
     assert_eq!(collect.intervals.iter().flatten().count(), 1);
     assert!(!collect.collectors.has(Collector::Rdma) && collect.collectors.has(Collector::MemoryNuma));
-    assert_eq!(config.labels, [Label::Slice, Label::User]);
+    assert_eq!(config.labels, [OwnerLabel::Slice, OwnerLabel::User]);
 }
 
 #[test]
@@ -150,7 +151,7 @@ error: unknown name `units`
    --> s.yaml:12:19
     |
  12 | labels: {attach: [units, unit]}
-    |                   ^^^^^ expected one of: slice, unit, user; did you mean `unit`?
+    |                   ^^^^^ expected one of: slice, unit, user, runtime, container, container_id, pod_uid, qos, job_id; did you mean `unit`?
 
 error: unknown key `limits`
    --> s.yaml:13:1
@@ -295,7 +296,12 @@ fn each_malformed_case() {
             "labels: {attach: unit}",
             &["1:18 wrong type: found the string `unit` | expected a list, such as `[a, b]`"],
         ),
-        ("labels: {attach: [pod]}", &["1:19 unknown name `pod` | expected one of: slice, unit, user"]),
+        (
+            "labels: {attach: [pod]}",
+            &[
+                "1:19 unknown name `pod` | expected one of: slice, unit, user, runtime, container, container_id, pod_uid, qos, job_id",
+            ],
+        ),
         (
             "safety: {}\npolicies: []",
             &[

@@ -9,8 +9,14 @@ use stockade::model::{Cgroup, Control, Field, Limit, Snapshot};
 use stockade::sample::{Sampler, Settings, carried};
 use support::{TestGroup, eventually, inode};
 
+/// The tests of this file run side by side in one process: none may take all the descriptors, however many cgroups the
+/// host has.
+fn settings() -> Settings {
+    Settings { descriptors: Some(1000), ..Settings::default() }
+}
+
 fn sampler() -> Sampler {
-    Sampler::new(Settings::default(), carried()).expect("a host with cgroups")
+    Sampler::new(settings(), carried()).expect("a host with cgroups")
 }
 
 fn find<'a>(snapshot: &'a Snapshot, path: &str) -> &'a Cgroup {
@@ -84,7 +90,7 @@ fn a_recreated_path_is_a_new_cgroup_and_the_dead_ones_numbers_stay() {
     let mut group = TestGroup::everywhere("again");
     let path = group.child("x");
     let carried = carried();
-    let mut sampler = Sampler::new(Settings::default(), carried.clone()).expect("a host with cgroups");
+    let mut sampler = Sampler::new(settings(), carried.clone()).expect("a host with cgroups");
     let pid = group.run("x", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done");
     assert_eq!(group.wait(pid), 0);
     let before = sampler.pass();

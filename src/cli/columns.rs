@@ -2,7 +2,7 @@
 
 use super::humanize::Value;
 use super::table::Align;
-use crate::model::{Cgroup, Column as Table, Control, Controls, Field, Limit, Rates};
+use crate::model::{Cgroup, Column as Table, Control, Controls, Field, Limit, OwnerLabel, Rates};
 
 /// A cgroup in the list.
 #[derive(Debug)]
@@ -95,13 +95,13 @@ pub const ALL: &[Column] = &[
     field!("frozen", "FROZEN", "whether it is frozen", Frozen),
     number!("id", "ID", "the kernel's id of it", |row| Some(Value::Count(row.cgroup.identity.id))),
     text!("slice", "SLICE", "the systemd slice that it is in", |row| name(
-        row.cgroup.identity.owner.slice.as_ref()
+        row.cgroup.identity.owner.get(OwnerLabel::Slice)
     )),
     text!("unit", "UNIT", "the systemd unit that it belongs to", |row| name(
-        row.cgroup.identity.owner.unit.as_ref()
+        row.cgroup.identity.owner.get(OwnerLabel::Unit)
     )),
     text!("user", "USER", "the id of the user that it belongs to", |row| name(
-        row.cgroup.identity.owner.user.as_ref()
+        row.cgroup.identity.owner.get(OwnerLabel::User)
     )),
     Column {
         key: "cgroup",
@@ -200,8 +200,8 @@ fn rate(rate: Option<f64>) -> Option<Value> {
     rate.map(Value::BytesPerSecond)
 }
 
-fn name(name: Option<&String>) -> Option<Value> {
-    name.cloned().map(Value::Text)
+fn name(name: Option<&str>) -> Option<Value> {
+    name.map(|name| Value::Text(name.to_owned()))
 }
 
 #[cfg(test)]

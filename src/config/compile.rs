@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::raw::{RawCollect, RawConfig};
 use super::units;
-use crate::model::{Collector, CollectorSet, PathFilter, PathGlob};
+use crate::model::{Collector, CollectorSet, OwnerLabel, PathFilter, PathGlob};
 
 /// The shortest sampling clock: below it the program would be the load that it measures.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -16,8 +16,8 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 pub struct Config {
     /// What is sampled, and when.
     pub collect: Collect,
-    /// The identity labels to put on every series, in the order of [`Label::ALL`].
-    pub labels: Vec<Label>,
+    /// The identity labels to put on every series, in the order of [`OwnerLabel::ALL`].
+    pub labels: Vec<OwnerLabel>,
 }
 
 /// What is sampled, and when.
@@ -49,34 +49,6 @@ impl Default for Collect {
             collectors: CollectorSet::default(),
             intervals: [None; Collector::COUNT],
             averages: false,
-        }
-    }
-}
-
-/// A part of a cgroup's identity that can be put on every series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Label {
-    /// The innermost systemd slice.
-    Slice,
-    /// The innermost systemd service or scope.
-    Unit,
-    /// The user id.
-    User,
-}
-
-impl Label {
-    /// Every label.
-    pub const ALL: &'static [Self] = &[Self::Slice, Self::Unit, Self::User];
-    /// Their names, in the same order.
-    pub const NAMES: &'static [&'static str] = &[Self::Slice.name(), Self::Unit.name(), Self::User.name()];
-
-    /// The label's name, in the configuration and on the series.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Slice => "slice",
-            Self::Unit => "unit",
-            Self::User => "user",
         }
     }
 }

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-pub use compile::{Collect, Config, Label};
+pub use compile::{Collect, Config};
 pub use diagnose::parse;
 pub use problem::{Problem, Problems};
 pub use units::duration;

@@ -9,9 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
-use super::compile::Label;
 use super::units;
-use crate::model::Collector;
+use crate::model::{Collector, OwnerLabel};
 
 /// The whole document.
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -56,7 +55,7 @@ pub(super) struct RawCollectorName(pub(super) Collector);
 
 /// An identity label's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RawLabel(pub(super) Label);
+pub(super) struct RawLabel(pub(super) OwnerLabel);
 
 /// A length of time, with its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +84,8 @@ impl<'de> Deserialize<'de> for RawCollectorName {
 impl<'de> Deserialize<'de> for RawLabel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let label = Label::ALL.iter().copied().find(|label| label.name() == name);
-        label.map(Self).ok_or_else(|| D::Error::unknown_variant(&name, Label::NAMES))
+        let label = OwnerLabel::ALL.iter().copied().find(|label| label.name() == name);
+        label.map(Self).ok_or_else(|| D::Error::unknown_variant(&name, OwnerLabel::NAMES))
     }
 }
 

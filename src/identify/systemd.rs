@@ -3,30 +3,31 @@
 //! A unit's type is its suffix (systemd.unit(5)). The innermost unit counts: what a user's own manager starts stands
 //! below `user@UID.service`.
 
-use crate::model::Owner;
+use crate::model::{Owner, OwnerLabel};
 
 /// Takes in one component of a path, from the root down.
-pub(super) fn component(name: &str, owner: &mut Owner) {
+pub(super) fn component(name: &str, _above: &str, owner: &mut Owner) {
     if let Some(slice) = name.strip_suffix(".slice").filter(|prefix| !prefix.is_empty()) {
-        owner.slice = Some(name.to_owned());
+        owner.set(OwnerLabel::Slice, Some(name));
         // A unit above a slice is a user's manager; what is below it is no longer that unit itself.
-        owner.unit = None;
+        owner.set(OwnerLabel::Unit, None);
         if let Some(uid) =
             slice.strip_prefix("user-").filter(|uid| uid.bytes().all(|byte| byte.is_ascii_digit()))
         {
-            owner.user = Some(uid.to_owned());
+            owner.set(OwnerLabel::User, Some(uid));
         }
     } else if [".service", ".scope", ".socket", ".mount", ".swap"]
         .iter()
         .any(|suffix| name.strip_suffix(suffix).is_some_and(|prefix| !prefix.is_empty()))
     {
-        owner.unit = Some(name.to_owned());
+        owner.set(OwnerLabel::Unit, Some(name));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::identify::identify;
+    use crate::model::OwnerLabel;
 
     #[test]
     fn the_innermost_unit_slice_and_user_are_told() {
@@ -57,8 +58,9 @@ mod tests {
             ("/.service/.slice", None, None, None),
         ] {
             let owner = identify(path.as_bytes(), 1).owner;
+            let part = |label| owner.get(label);
             assert_eq!(
-                (owner.slice.as_deref(), owner.unit.as_deref(), owner.user.as_deref()),
+                (part(OwnerLabel::Slice), part(OwnerLabel::Unit), part(OwnerLabel::User)),
                 (slice, unit, user),
                 "{path}"
             );

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Cgroup, Collector, CollectorSet, Identity, Limit, Schema, Snapshot};
+use crate::model::{Cgroup, Collector, CollectorSet, Identity, Limit, OwnerLabel, Schema, Snapshot};
 
 use super::budget::{self, Selection, Shown};
 use super::families;
@@ -16,13 +16,21 @@ use super::values::{self, Rows};
 
 /// Which identity labels stand on every series of a cgroup, and not only on `cgroup_info`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attach {
-    /// The innermost slice.
-    pub slice: bool,
-    /// The innermost service or scope.
-    pub unit: bool,
-    /// The user.
-    pub user: bool,
+pub struct Attach([bool; OwnerLabel::COUNT]);
+
+impl Attach {
+    /// None of them.
+    pub const NONE: Self = Self([false; OwnerLabel::COUNT]);
+    /// All of them, as on `cgroup_info`.
+    pub(crate) const ALL: Self = Self([true; OwnerLabel::COUNT]);
+
+    /// These.
+    #[must_use]
+    pub fn of(labels: &[OwnerLabel]) -> Self {
+        let mut attach = Self::default();
+        labels.iter().for_each(|&label| attach.0[label as usize] = true);
+        attach
+    }
 }
 
 /// What a scrape asks for, and what the configuration says.
@@ -146,15 +154,9 @@ fn block(out: &mut Vec<u8>, identity: &Identity, attach: Attach) {
     out.extend_from_slice(b"{cgroup=\"");
     text::escape(out, &identity.display);
     out.push(b'"');
-    let owner = &identity.owner;
-    let wanted = [
-        ("slice", attach.slice, &owner.slice),
-        ("unit", attach.unit, &owner.unit),
-        ("user", attach.user, &owner.user),
-    ];
-    for (name, wanted, value) in wanted {
-        if let (true, Some(value)) = (wanted, value) {
-            text::label(out, name, value);
+    for &label in OwnerLabel::ALL {
+        if let (true, Some(value)) = (attach.0[label as usize], identity.owner.get(label)) {
+            text::label(out, label.name(), value);
         }
     }
 }
@@ -213,7 +215,7 @@ fn cgroup_family(family: &Family, blocks: &Blocks<'_>, out: &mut Vec<u8>) -> u64
         From::Identity => {
             for (cgroup, _) in blocks.of(family.tier) {
                 let mut all = Vec::new();
-                block(&mut all, &cgroup.identity, Attach { slice: true, unit: true, user: true });
+                block(&mut all, &cgroup.identity, Attach::ALL);
                 put(&all, &plain, 1);
             }
         }

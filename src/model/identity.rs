@@ -2,15 +2,68 @@
 
 use std::fmt::Write as _;
 
-/// Whom a cgroup belongs to, as far as its path tells. A part that is not known is `None`.
+macro_rules! labels {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
+        /// A part of a cgroup's identity, named as its label.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum OwnerLabel { $($(#[$doc])* $variant,)+ }
+
+        impl OwnerLabel {
+            /// Every label, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// Their names, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($name,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name, in the configuration and on series.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+labels! {
+    /// The innermost systemd slice on the path: `system.slice`.
+    Slice = "slice",
+    /// The innermost systemd service or scope on the path: `nginx.service`.
+    Unit = "unit",
+    /// The user id of the innermost `user-UID.slice`, or of a Slurm job.
+    User = "user",
+    /// What runs the container: `docker`, `containerd`, `cri-o`, `podman`, `lxc`, `nspawn`, `qemu`, `slurm`.
+    Runtime = "runtime",
+    /// The container's or machine's name, where the path has it.
+    Container = "container",
+    /// The container's id, all 64 digits of it.
+    ContainerId = "container_id",
+    /// The uid of the Kubernetes pod.
+    PodUid = "pod_uid",
+    /// The pod's class: `guaranteed`, `burstable` or `besteffort`.
+    Qos = "qos",
+    /// The Slurm job.
+    Job = "job_id",
+}
+
+/// Whom a cgroup belongs to, as far as its path tells. A part that is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// The innermost systemd slice on the path: `system.slice`.
-    pub slice: Option<String>,
-    /// The innermost systemd service or scope on the path: `nginx.service`.
-    pub unit: Option<String>,
-    /// The user id of the innermost `user-UID.slice`.
-    pub user: Option<String>,
+    parts: [Option<Box<str>>; OwnerLabel::COUNT],
+}
+
+impl Owner {
+    /// One part.
+    #[must_use]
+    pub fn get(&self, label: OwnerLabel) -> Option<&str> {
+        self.parts[label as usize].as_deref()
+    }
+
+    /// Stores one part, or takes it away.
+    pub fn set(&mut self, label: OwnerLabel, value: Option<&str>) {
+        self.parts[label as usize] = value.map(Box::from);
+    }
 }
 
 /// A cgroup's identity. A new kernel id under an old path is another cgroup.

@@ -24,7 +24,7 @@ pub use control::{Control, Controls, IoLimit, Limit};
 pub use field::{Field, Unit};
 pub use filter::{PathFilter, PathGlob};
 pub use host::{Host, HostField};
-pub use identity::{Identity, Owner, display_path, parent_path, path_depth};
+pub use identity::{Identity, Owner, OwnerLabel, display_path, parent_path, path_depth};
 pub use layout::{LayoutKind, Version};
 pub use process::ProcessStats;
 pub use rates::{Rates, rates};

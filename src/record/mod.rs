@@ -12,8 +12,8 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::model::{
-    Cgroup, Column, Control, Controls, Field, IoLimit, Limit, Rates, Readings, RowKind, Rows, Snapshot, Unit,
-    parent_path,
+    Cgroup, Column, Control, Controls, Field, IoLimit, Limit, OwnerLabel, Rates, Readings, RowKind, Rows,
+    Snapshot, Unit, parent_path,
 };
 
 /// The version of the format. A new one takes a name away or gives it another meaning; new names come without one.
@@ -95,15 +95,9 @@ pub struct Who<'a> {
     pub path: &'a str,
     /// The kernel's id.
     pub id: u64,
-    /// The slice.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub slice: Option<&'a str>,
-    /// The unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<&'a str>,
-    /// The user's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<&'a str>,
+    /// Whom it belongs to, by label: slice, unit, user, runtime and the rest, as far as they are known.
+    #[serde(flatten)]
+    pub owner: BTreeMap<&'static str, &'a str>,
     /// Seconds since this process first saw it.
     pub age_seconds: f64,
     /// Seconds since it was seen to be gone.
@@ -240,9 +234,7 @@ fn who(cgroup: &Cgroup, at: Duration) -> Who<'_> {
     Who {
         path: &cgroup.identity.display,
         id: cgroup.identity.id,
-        slice: owner.slice.as_deref(),
-        unit: owner.unit.as_deref(),
-        user: owner.user.as_deref(),
+        owner: OwnerLabel::ALL.iter().filter_map(|&label| Some((label.name(), owner.get(label)?))).collect(),
         age_seconds: at.saturating_sub(cgroup.born).as_secs_f64(),
         ended_seconds_ago: cgroup.ended.map(|ended| at.saturating_sub(ended).as_secs_f64()),
     }

@@ -67,6 +67,8 @@ pub struct Sampler {
     pub(super) rescan: u32,
     /// The watch lost events since the last pass: controls may have been written unnoticed.
     pub(super) events_lost: bool,
+    /// How long the last pass took, without what it attended to first: that could grow without bound by itself.
+    reading_took: Duration,
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
 }
@@ -120,6 +122,7 @@ impl Sampler {
             queue: Queue::default(),
             rescan: 0,
             events_lost: false,
+            reading_took: Duration::ZERO,
             single: Vec::new(),
             layout,
             settings,
@@ -198,8 +201,11 @@ impl Sampler {
     /// Reads everything that is due and gives the host as it is now.
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
-        // What has been noticed comes first, but a flood of it must not keep the clock from striking.
-        self.attend(at + (self.settings.interval / 4).min(Self::LONGEST_ATTENTION));
+        // What has been noticed comes first, but a flood of it must not keep the clock from striking: it gets a quarter of
+        // the interval, a second at most, and as much time as reading took where that takes longer.
+        let share = (self.settings.interval / 4).min(Self::LONGEST_ATTENTION);
+        self.attend(at + share.max(self.reading_took));
+        let attended = now();
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
             self.rescan = u32::MAX;
@@ -213,6 +219,7 @@ impl Sampler {
         self.read_all();
         self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
+        self.reading_took = now().saturating_sub(attended);
         self.report.took = now().saturating_sub(at);
         self.publish(at, wall)
     }

@@ -19,7 +19,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use stockade::metrics::{Format, Options, Own, render};
 use stockade::model::{
     Cgroup, CollectorSet, Column, Control, Controls, Field, Host, Identity, Key, LayoutKind, Limit, Owner,
-    Reading, Readings, Report, RowKind, Schema, Snapshot, Unit, WatchMethod,
+    OwnerLabel, Reading, Readings, Report, RowKind, Schema, Snapshot, Unit, WatchMethod,
 };
 
 const ROUNDS: usize = 31;
@@ -126,12 +126,10 @@ fn synthetic(cgroups: usize) -> Snapshot {
         controls.set(Control::MemoryMax, Some(Limit::Value(1 << 30)));
         controls.set(Control::CpuWeight, Some(Limit::Value(100)));
         controls.set(Control::MemoryHigh, Some(Limit::Max));
-        let identity = Identity {
-            display: path.as_str().into(),
-            path: path.into_bytes().into(),
-            id: at as u64,
-            owner: Owner { slice: Some("kubepods.slice".into()), ..Owner::default() },
-        };
+        let mut owner = Owner::default();
+        owner.set(OwnerLabel::Slice, Some("kubepods.slice"));
+        let identity =
+            Identity { display: path.as_str().into(), path: path.into_bytes().into(), id: at as u64, owner };
         Cgroup {
             identity: Arc::new(identity),
             parent: None,

@@ -34,6 +34,13 @@ pub(crate) fn agree(
         let after = read(tree, groups, topic)?;
         let mut open = open.borrow_mut();
         open.clear();
+        // Births wait their turn where the machine has no time for them; what is shown must then be right at once.
+        for group in groups {
+            if scrape.get("cgroup_info", &[("cgroup", &group.label())])?.is_none() {
+                open.push(format!("{} is not shown yet", group.label()));
+                return Ok(None);
+            }
+        }
         let mut wrong = Vec::new();
         for ((label, check, low), (_, _, high)) in before.iter().zip(&after) {
             if check.kind != Kind::Counter && low != high {

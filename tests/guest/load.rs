@@ -105,6 +105,8 @@ pub(crate) fn hog(words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             let block = vec![1u8; BLOCK];
             for _ in 0..size(bytes)? / BLOCK {
                 file.write_all(&block)?;
+                // Clean pages can be reclaimed; a limit full of dirty ones, on a slow disk, is an OOM kill.
+                file.sync_data()?;
             }
             file.sync_all()?;
             ready("")?;

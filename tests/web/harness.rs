@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use stockade::metrics::Format;
 use stockade::model::{
     Cgroup, Collector, CollectorSet, Control, Controls, Field, Host, Identity, LayoutKind, Limit, Owner,
-    Readings, Report, Snapshot, WatchMethod, display_path,
+    OwnerLabel, Readings, Report, Snapshot, WatchMethod, display_path,
 };
 use stockade::web::{self, Exposition, RequestSeen, Settings, Source};
 use tokio::runtime::Runtime;
@@ -293,7 +293,8 @@ pub(crate) fn cgroup(path: &[u8], memory: u64) -> Cgroup {
     controls.set(Control::MemoryMax, Some(Limit::Max));
     controls.set(Control::CpuQuota, Some(Limit::Value(150_000)));
     controls.set(Control::CpuPeriod, Some(Limit::Value(100_000)));
-    let owner = Owner { unit: Some("unit.service".to_owned()), ..Owner::default() };
+    let mut owner = Owner::default();
+    owner.set(OwnerLabel::Unit, Some("unit.service"));
     let display = display_path(path).into();
     Cgroup {
         identity: Arc::new(Identity { path: path.into(), display, id: 7, owner }),

@@ -7,7 +7,7 @@ use super::{Found, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
-use crate::model::{Column, Field, RowKind, display_path, parent_path};
+use crate::model::{Column, Field, OwnerLabel, RowKind, display_path, parent_path};
 use crate::record::names;
 
 /// How many rows of memory.stat are shown when not all are asked for.
@@ -93,21 +93,24 @@ impl Page<'_, '_> {
         if flag(Field::FreezerFreezing) == Some(true) {
             state.push("freezing");
         }
-        let user = owner.user.as_ref().map(|id| {
-            let name = id.parse().ok().and_then(user_name);
-            name.map_or_else(|| id.clone(), |name| format!("{id} ({name})"))
-        });
+        let label = |label: OwnerLabel| {
+            let value = owner.get(label)?;
+            let name = if label == OwnerLabel::User { value.parse().ok().and_then(user_name) } else { None };
+            Some(name.map_or_else(|| value.to_owned(), |name| format!("{value} ({name})")))
+        };
+        let labels = [OwnerLabel::Unit, OwnerLabel::Slice, OwnerLabel::User]
+            .into_iter()
+            .chain(OwnerLabel::ALL.iter().copied().filter(|label| *label > OwnerLabel::User))
+            .map(|part| (part.name(), label(part)));
         let items = [
             ("id", Some(cgroup.identity.id.to_string())),
-            ("unit", owner.unit.clone()),
-            ("slice", owner.slice.clone()),
-            ("user", user),
             ("state", (!state.is_empty()).then(|| state.join(", "))),
             ("parent", parent_path(&cgroup.identity.path).map(display_path)),
             ("children", Some(self.children().to_string())),
         ];
         let mut table = Table::new([("", Align::Left), ("", Align::Left)]).indented(2);
-        for (name, value) in items {
+        let (id, rest) = items.split_at(1);
+        for (name, value) in id.iter().cloned().chain(labels).chain(rest.iter().cloned()) {
             if let Some(value) = value {
                 table.add(vec![name.to_owned(), value]);
             }

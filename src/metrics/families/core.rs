@@ -2,7 +2,7 @@
 
 use crate::metrics::family::{Family, From};
 use crate::metrics::text::Kind;
-use crate::model::{Collector, Control, Field};
+use crate::model::{Collector, Control, Field, OwnerLabel};
 
 pub(super) const FAMILIES: &[Family] = &[
     Family::always(
@@ -12,7 +12,7 @@ pub(super) const FAMILIES: &[Family] = &[
         From::Identity,
         "Whom the cgroup belongs to, as far as its path tells; a part that is not known has no label.",
     )
-    .labels(&["slice", "unit", "user"])
+    .labels(OwnerLabel::NAMES)
     .essential(),
     Family::gauge(
         Collector::Core,

@@ -12,7 +12,7 @@ const ALL: Options = Options {
     format: crate::metrics::Format::Text,
     collectors: CollectorSet::ALL,
     max_series: 1000,
-    attach: crate::metrics::Attach { slice: false, unit: false, user: false },
+    attach: crate::metrics::Attach::NONE,
     pressure_averages: true,
     age: std::time::Duration::ZERO,
 };

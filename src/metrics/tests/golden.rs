@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::metrics::{Format, Options, Own, render};
 use crate::model::{
     Collector, Column, Control, Controls, FaultKind, FaultRow, Field, HostField, Identity, Limit, Owner,
-    ProcessStats, RowKind, Snapshot, WriteRow, Writer,
+    OwnerLabel, ProcessStats, RowKind, Snapshot, WriteRow, Writer,
 };
 
 use super::{cgroup, dead, fill, snapshot};
@@ -21,7 +21,9 @@ fn host() -> Snapshot {
     root.readings.set(Field::CpuUsage, Some(123_456_789_000));
 
     let mut service = cgroup(b"/system.slice/nginx.service", 1);
-    let owner = Owner { slice: Some("system.slice".into()), unit: Some("nginx.service".into()), user: None };
+    let mut owner = Owner::default();
+    owner.set(OwnerLabel::Slice, Some("system.slice"));
+    owner.set(OwnerLabel::Unit, Some("nginx.service"));
     service.identity = Arc::new(Identity { owner, ..(*service.identity).clone() });
     for (field, value) in [
         (Field::Populated, 1),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::metrics::{Attach, Format};
-use crate::model::{Column, Field, Identity, Owner, RowKind, display_path};
+use crate::model::{Column, Field, Identity, Owner, OwnerLabel, RowKind, display_path};
 
 use super::{Options, cgroup, fill, parse, rendered, snapshot};
 
@@ -59,10 +59,12 @@ fn rows_stand_under_the_names_of_their_own_tables_escaped() {
 #[test]
 fn attached_labels_are_escaped_and_stand_once_on_every_series() {
     let mut owned = cgroup(b"/user.slice/x", 0);
-    let owner = Owner { slice: Some("user.slice".into()), unit: Some("a\"b\\.service".into()), user: None };
+    let mut owner = Owner::default();
+    owner.set(OwnerLabel::Slice, Some("user.slice"));
+    owner.set(OwnerLabel::Unit, Some("a\"b\\.service"));
     owned.identity = Arc::new(Identity { owner, ..(*owned.identity).clone() });
     owned.readings.set(Field::MemoryCurrent, Some(7));
-    let attach = Attach { slice: false, unit: true, user: true };
+    let attach = Attach::of(&[OwnerLabel::Unit, OwnerLabel::User]);
     let (text, _) = rendered(&snapshot(vec![owned]), &Options { attach, ..Options::default() });
     parse::exposition(&text);
     assert_eq!(

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use stockade::identify::identify;
 use stockade::metrics::{Attach, Format, Options, Own, render};
 use stockade::model::{
-    Cgroup, CollectorSet, Column, Controls, Field, Host, Key, LayoutKind, Reading, Readings, Report, RowKind,
-    Schema, Snapshot, WatchMethod,
+    Cgroup, CollectorSet, Column, Controls, Field, Host, Key, LayoutKind, OwnerLabel, Reading, Readings,
+    Report, RowKind, Schema, Snapshot, WatchMethod,
 };
 
 /// Checks that each cgroup is told under its own name and no other, in both formats, within the budget.
@@ -33,7 +33,7 @@ pub fn check(data: &[u8]) {
         report: Report::new(LayoutKind::Unified, WatchMethod::Walk, CollectorSet::ALL),
     };
     for format in [Format::Text, Format::OpenMetrics] {
-        let attach = Attach { slice: budget & 1 == 0, unit: budget & 1 == 0, user: budget & 1 == 0 };
+        let attach = if budget & 1 == 0 { Attach::of(OwnerLabel::ALL) } else { Attach::NONE };
         let max_series = if budget < 128 { 200_000 } else { usize::from(budget - 128) };
         let options = Options { format, attach, max_series, ..Options::default() };
         let mut out = Vec::new();
