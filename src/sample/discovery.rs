@@ -137,7 +137,7 @@ impl Sampler {
         }
         self.report.births += 1;
         let node = self.tree.get_mut(id)?;
-        self.reader.controls(node, None);
+        self.reader.controls(node, None, None);
         self.reader.numbers(node, &self.everything.files);
         Some(id)
     }
@@ -154,7 +154,7 @@ impl Sampler {
         self.attach(id, hierarchy, inode);
         if let Some(node) = self.tree.get_mut(id) {
             adopt_id(node);
-            self.reader.controls(node, None);
+            self.reader.controls(node, Some(hierarchy), None);
             node.stale = true;
         }
     }

@@ -166,7 +166,7 @@ impl Sampler {
                 if let Some(node) = self.tree.get_mut(id)
                     && kept
                 {
-                    self.reader.controls(node, Some(name));
+                    self.reader.controls(node, Some(hierarchy), Some(name));
                 }
             }
         }

@@ -257,19 +257,22 @@ impl Reader {
         Presence::Alive
     }
 
-    /// Reads a cgroup's control files, or only the one of this name. What could not be read for want of descriptors or
+    /// Reads a cgroup's control files, or only those in one hierarchy, or only the one of this name. What could not be read for want of descriptors or
     /// memory makes the node stale: nobody would tell of it again.
-    pub fn controls(&mut self, node: &mut Node, only: Option<&str>) {
+    pub fn controls(&mut self, node: &mut Node, only: Option<usize>, name: Option<&str>) {
         let Self { catalog, roots, shapes, budget, faults, collectors, buffer, .. } = self;
         let Node { cgroup, directories, stale, .. } = node;
         let mut context = Context { shapes };
         let mut controls: Controls = (*cgroup.controls).clone();
         for (hierarchy, directory) in directories.iter_mut().enumerate() {
-            let Some(directory) = directory else { continue };
+            let Some(directory) = directory.as_mut().filter(|_| only.is_none_or(|only| only == hierarchy))
+            else {
+                continue;
+            };
             let files = &catalog[hierarchy];
             let wanted = |spec: &FileSpec| {
                 spec.read.fills_controls()
-                    && only.is_none_or(|name| name == spec.name)
+                    && name.is_none_or(|name| name == spec.name)
                     && !(cgroup.hidden && spec.collector != Collector::Memory)
             };
             if !files.iter().any(wanted) {

@@ -67,6 +67,8 @@ pub struct Sampler {
     pub(super) rescan: u32,
     /// The watch lost events since the last pass: controls may have been written unnoticed.
     pub(super) events_lost: bool,
+    /// How long the last pass took, without what it attended to first: that could grow without bound by itself.
+    reading_took: Duration,
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
 }
@@ -120,6 +122,7 @@ impl Sampler {
             queue: Queue::default(),
             rescan: 0,
             events_lost: false,
+            reading_took: Duration::ZERO,
             single: Vec::new(),
             layout,
             settings,
@@ -186,7 +189,7 @@ impl Sampler {
                     *directory = Directory::new(directory.id, files.len());
                 }
             }
-            self.reader.controls(node, None);
+            self.reader.controls(node, None, None);
             let gone = self.reader.numbers(node, &self.everything.files);
             if (0..node.directories.len()).all(|h| node.directories[h].is_none() || gone & (1 << h) != 0) {
                 // It has ended, which will be noticed: its last numbers stand.
@@ -199,8 +202,10 @@ impl Sampler {
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
         // What has been noticed comes first, but a flood of it must not keep the clock from striking: it gets a quarter of
-        // the interval at most, or as much time as a pass where passes take longer.
-        self.attend(at + self.report.took.max((self.settings.interval / 4).min(Self::LONGEST_ATTENTION)));
+        // the interval, a second at most, and as much time as reading took where that takes longer.
+        let share = (self.settings.interval / 4).min(Self::LONGEST_ATTENTION);
+        self.attend(at + share.max(self.reading_took));
+        let attended = now();
         self.report.watch = self.watch.method();
         if self.report.watch == WatchMethod::Walk || self.tree.len() == 0 {
             self.rescan = u32::MAX;
@@ -214,6 +219,7 @@ impl Sampler {
         self.read_all();
         self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
+        self.reading_took = now().saturating_sub(attended);
         self.report.took = now().saturating_sub(at);
         self.publish(at, wall)
     }
@@ -260,7 +266,7 @@ impl Sampler {
                 reader.look_again(node);
             }
             if slow_controls || stale {
-                reader.controls(node, None);
+                reader.controls(node, None, None);
             }
             let went = reader.numbers(node, if stale { &everything.files } else { &due.files });
             if went == 0 {
