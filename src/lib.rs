@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`model`] | PURE data: snapshots, cgroups, limits, identities, rates | nothing |
 //! | [`kernel`] | the only code that knows file names and units | `model` |
-//! | [`identify`] | PURE: a path to its systemd unit, slice and user | `model` |
+//! | [`identify`] | PURE: a path to whom it belongs: slice, unit, user, container, pod, job | `model` |
 //! | [`sample`] | the walk: kernel to snapshot, faults kept beside the results | `kernel`, `identify`, `model` |
 //! | [`metrics`] | PURE but for the program's own registry: snapshot to Prometheus text | `model` |
 //! | [`config`] | YAML to a checked configuration, with every error located | `model` |
