@@ -8,8 +8,10 @@
 //! | [`kernel`] | the only code that knows file names and units | `model` |
 //! | [`identify`] | PURE: a path to whom it belongs: slice, unit, user, container, pod, job | `model` |
 //! | [`sample`] | the walk: kernel to snapshot, faults kept beside the results | `kernel`, `identify`, `model` |
+//! | [`policy`] | PURE: rules over snapshots: selectors, signals, conditions, ranking, the engine | `model` |
+//! | [`enforce`] | decisions to the kernel: guard rails and the ledger (PURE), the journal, the writes, the audit | `policy`, `kernel`, `model` |
 //! | [`metrics`] | PURE but for the program's own registry: snapshot to Prometheus text | `model` |
-//! | [`config`] | YAML to a checked configuration, with every error located | `model` |
+//! | [`config`] | YAML to a checked configuration, with every error located | `enforce`, `policy`, `model` |
 //! | [`record`] | PURE: what is shown of a cgroup as JSON, a format of its own | `model` |
 //! | [`web`] | the HTTP server, fed by a [`web::Source`] | `metrics`, `model`, `record` |
 //! | [`daemon`] | build, run, drain: the sampler's thread, signals, reload, readiness | all |
@@ -23,7 +25,9 @@
 //! - **One bad cgroup, file or line never fails the walk.** It is a fault, counted by file and kind.
 //! - **Blocking work is on its own threads.** One thread samples and publishes an `Arc<Snapshot>`; async code serves
 //!   HTTP and signals only. A scrape renders the newest snapshot and does no kernel I/O.
-//! - **Nothing here writes to a cgroup.**
+//! - **Control writes are on threads of their own**, each with a deadline; the journal is synced before the kernel is
+//!   written, and everything is undone in the end.
+//! - **Unknown never fires and never clears.**
 //!
 //! PURE means: no file system, environment, clock, tokio, nix or logging. `tests/architecture.rs` holds this table
 //! against the source: it fails on a use that is not in the last column, and on an impure name in a pure module.
@@ -31,10 +35,12 @@
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod enforce;
 pub mod identify;
 pub mod kernel;
 pub mod metrics;
 pub mod model;
+pub mod policy;
 pub mod record;
 pub mod sample;
 pub mod web;

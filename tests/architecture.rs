@@ -10,15 +10,19 @@ const MAP: &[(&str, &[&str])] = &[
     ("kernel", &["model"]),
     ("identify", &["model"]),
     ("sample", &["kernel", "identify", "model"]),
-    ("metrics", &["model"]),
-    ("config", &["model"]),
+    ("policy", &["model"]),
+    ("enforce", &["policy", "kernel", "model"]),
+    ("metrics", &["enforce", "policy", "model"]),
+    ("config", &["enforce", "policy", "model"]),
     ("record", &["model"]),
     ("web", &["metrics", "model", "record"]),
     ("daemon", EVERYTHING),
     ("cli", EVERYTHING),
 ];
-const EVERYTHING: &[&str] =
-    &["cli", "config", "daemon", "identify", "kernel", "metrics", "model", "record", "sample", "web"];
+const EVERYTHING: &[&str] = &[
+    "cli", "config", "daemon", "enforce", "identify", "kernel", "metrics", "model", "policy", "record",
+    "sample", "web",
+];
 
 /// Files and directories that only compute.
 const PURE: &[&str] = &[
@@ -26,7 +30,12 @@ const PURE: &[&str] = &[
     "kernel/parse/",
     "kernel/watch/wire.rs",
     "identify/",
+    "enforce/ledger.rs",
+    "enforce/order.rs",
+    "enforce/plan.rs",
+    "enforce/safety.rs",
     "metrics/",
+    "policy/",
     "record/",
     "sample/derive.rs",
 ];

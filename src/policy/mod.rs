@@ -1,0 +1,16 @@
+//! PURE: policies over snapshots. `(policies, state, snapshot) -> decisions`.
+//!
+//! - [`rule`]: what a policy and a standing limit say.
+//! - [`selector`]: which cgroups a rule is about.
+//! - [`signal`]: what can be measured, one name on every layout.
+//! - [`condition`]: when a policy fires and when it is over.
+//! - [`decision`]: what the engine decided, and why.
+//!
+//! Nothing here knows YAML, file names or cgroup versions, and nothing reads a clock: time is
+//! [`Snapshot::at`](crate::model::Snapshot::at).
+
+pub mod condition;
+pub mod decision;
+pub mod rule;
+pub mod selector;
+pub mod signal;
