@@ -110,7 +110,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         .spawn(move || {
             // Also when the thread panics: a daemon that no longer samples must not go on serving.
             let _notify = NotifyOnDrop(thread_ended);
-            sample::run(sampler, &remote, |snapshot| publisher.publish(snapshot));
+            sample::run(sampler, &remote, &mut |snapshot| publisher.publish(snapshot));
         })
         .map_err(system("start the sampler's thread"))?;
 

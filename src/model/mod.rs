@@ -21,7 +21,7 @@ mod snapshot;
 
 pub use cgroup::{Cgroup, Readings};
 pub use collector::{Collector, CollectorSet};
-pub use control::{Control, Controls, IoLimit, Limit};
+pub use control::{Control, Controls, IoLimit, KnobChange, Limit};
 pub use field::{Field, Unit};
 pub use filter::{PathFilter, PathGlob};
 pub use host::{Host, HostField};
