@@ -1,5 +1,7 @@
 //! Build, run, drain: the sampler's thread and the server, the signals, the reload, readiness.
 
+pub mod socket;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io::{self, Write};
