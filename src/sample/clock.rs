@@ -63,6 +63,15 @@ impl Remote {
     }
 }
 
+/// One of an attendant's descriptors that has something to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// Its place among [`Attendant::descriptors`].
+    pub place: usize,
+    /// What it says.
+    pub events: PollFlags,
+}
+
 /// Whoever looks at what the sampler's thread found.
 ///
 /// It is called on that thread, and what it takes is taken from the sampling.
@@ -71,7 +80,7 @@ pub trait Attendant {
     fn passed(&mut self, snapshot: Arc<Snapshot>, news: Vec<News>, sampler: &mut Sampler);
 
     /// Something happened between two passes: there is news, or one of [`Attendant::descriptors`] is ready.
-    fn noticed(&mut self, _news: Vec<News>, _ready: &[usize], _sampler: &mut Sampler) {}
+    fn noticed(&mut self, _news: Vec<News>, _ready: &[Ready], _sampler: &mut Sampler) {}
 
     /// Descriptors to wait for as well, and for which events: kernel triggers, say.
     fn descriptors(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
@@ -132,7 +141,7 @@ pub fn run(mut sampler: Sampler, remote: &Remote, attendant: &mut impl Attendant
 }
 
 /// Waits for whatever comes first. Tells which of the attendant's descriptors are ready.
-fn wait(sampler: &Sampler, attendant: &impl Attendant, remote: &Remote, longest: Duration) -> Vec<usize> {
+fn wait(sampler: &Sampler, attendant: &impl Attendant, remote: &Remote, longest: Duration) -> Vec<Ready> {
     // Rounded up, so that the clock has struck when the time is over.
     let milliseconds = longest.as_micros().div_ceil(1000);
     let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
@@ -146,8 +155,8 @@ fn wait(sampler: &Sampler, attendant: &impl Attendant, remote: &Remote, longest:
         Ok(_) => descriptors[own..]
             .iter()
             .enumerate()
-            .filter(|(_, fd)| fd.any().unwrap_or(false))
-            .map(|(at, _)| at)
+            .filter_map(|(place, fd)| Some(Ready { place, events: fd.revents()? }))
+            .filter(|ready| !ready.events.is_empty())
             .collect(),
         // Nothing can be waited for: the clock still goes, at its own pace.
         Err(_) => {

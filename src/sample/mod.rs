@@ -28,7 +28,7 @@ mod tree;
 
 use std::time::Duration;
 
-pub use clock::{Attendant, Remote, run};
+pub use clock::{Attendant, Ready, Remote, run};
 pub use faults::is_failure;
 pub use linger::{Carried, carried};
 pub use news::{News, Written};
