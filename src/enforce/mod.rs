@@ -2,6 +2,14 @@
 //!
 //! - [`safety`]: PURE, what may be done at all, and to whom.
 //! - [`order`]: PURE, what is to be done, and what came of it.
+//! - [`plan`]: PURE, the guard rails between a decision and an order.
 
+mod budget;
+pub mod actuator;
+pub mod journal;
+pub mod ledger;
 pub mod order;
+pub mod plan;
+mod protection;
 pub mod safety;
+pub mod stats;

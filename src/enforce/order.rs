@@ -22,6 +22,9 @@ pub struct Order {
     pub expires: Option<Duration>,
     /// Whether a limit may be set below what is used now.
     pub allow_oom: bool,
+    /// Whether it may loosen what it finds. A standing limit and a person may, a policy may not: where its value is
+    /// looser than the one that is there, the one that is there stays.
+    pub loosens: bool,
     /// When what led to it was noticed (monotonic), for the reaction time.
     pub noticed: Duration,
     /// Why.
