@@ -91,7 +91,7 @@ fn an_alias_stands_for_what_it_names() {
 fn all_errors_at_once() {
     check(
         "collect:\n  interva: 5s\n  interval: 5\n  include: [docker]\n  max_depth: deep\n  max_series: 0\n  linger: 5m\n  \
-         linger: 6m\n  collectors:\n    memry: {}\n    cpu: {interval: 5ms, enabled: 1}\nlabels: {attach: [units, unit]}\nlimits: []\n",
+         linger: 6m\n  collectors:\n    memry: {}\n    cpu: {interval: 5ms, enabled: 1}\nlabels: {attach: [units, unit]}\nlimit: []\n",
         r#"
 error: unknown key `interva`
   --> s.yaml:2:3
@@ -157,7 +157,7 @@ error: unknown key `limits`
    --> s.yaml:13:1
     |
  13 | limits: []
-    | ^^^^^^ expected one of: collect, labels
+    | ^^^^^^ expected one of: collect, labels, safety, limits, policies
 
 s.yaml: 11 errors
 "#,
@@ -180,12 +180,12 @@ fn each_malformed_case() {
     let cases: &[(&str, &[&str])] = &[
         (
             "[1, 2]",
-            &["1:1 wrong type: found a list | expected a mapping with the keys `collect` and `labels`"],
+            &["1:1 wrong type: found a list | expected a mapping with keys such as `collect` and `policies`"],
         ),
         (
             "5",
             &[
-                "1:1 wrong type: found the number `5` | expected a mapping with the keys `collect` and `labels`",
+                "1:1 wrong type: found the number `5` | expected a mapping with keys such as `collect` and `policies`",
             ],
         ),
         (
@@ -303,10 +303,10 @@ fn each_malformed_case() {
             ],
         ),
         (
-            "safety: {}\npolicies: []",
+            "safty: {}\nqqq: []",
             &[
-                "1:1 unknown key `safety` | expected one of: collect, labels",
-                "2:1 unknown key `policies` | expected one of: collect, labels",
+                "1:1 unknown key `safty` | expected one of: collect, labels, safety, limits, policies; did you mean `safety`?",
+                "2:1 unknown key `qqq` | expected one of: collect, labels, safety, limits, policies",
             ],
         ),
         ("? [a]\n: b", &["1:3 wrong type: found a list | expected a key that is one word"]),
@@ -336,7 +336,7 @@ fn each_malformed_case() {
                 "2:11 bad value: found `5\u{1b}[31ms` | `5` has no unit; expected a duration such as `500ms`, `5s`, `10m` or `1h30m`",
             ],
         ),
-        ("é: 1", &["1:1 unknown key `é` | expected one of: collect, labels"]),
+        ("é: 1", &["1:1 unknown key `é` | expected one of: collect, labels, safety, limits, policies"]),
         (
             "collect: {interval: 1, collectors: {cpu: {interval: 2s}}}",
             &[
@@ -460,8 +460,8 @@ fn check_looks_at_every_file() {
     assert_eq!(
         lines[0]["problems"],
         serde_json::json!([{
-            "line": 1, "column": 1, "width": 6, "message": "unknown key `colect`",
-            "expected": "expected one of: collect, labels; did you mean `collect`?",
+            "file": bad, "line": 1, "column": 1, "width": 6, "message": "unknown key `colect`",
+            "expected": "expected one of: collect, labels, safety, limits, policies; did you mean `collect`?",
         }])
     );
     assert_eq!(lines[1], serde_json::json!({"file": good, "ok": true, "problems": []}));

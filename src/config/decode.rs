@@ -279,7 +279,7 @@ fn expectation(expected: &dyn Expected) -> String {
 }
 
 /// The known name that was probably meant: the one that takes fewest changes, if those are few.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > 64 {
         return None;
     }

@@ -1,0 +1,157 @@
+//! Which cgroups a rule is about, and whether there can be any.
+
+use super::overlap::{covers, disjoint};
+use crate::config::place::{Issues, Place};
+use crate::config::raw::{RawMatch, RawMatcher, RawSafety};
+use crate::model::{OwnerLabel, PathGlob};
+use crate::policy::selector::{LabelGlob, Matcher, Selector};
+
+/// How many descriptions `any` and `not` may have.
+const MOST: usize = 100;
+/// What a `match` looks like.
+const EXAMPLE: &str = "expected a key such as `path: \"/batch.slice/**\"` or `unit: nginx.service`";
+
+/// Reads a glob over paths.
+pub(super) fn path_glob(text: &str, at: &Place<'_>, issues: &mut Issues) -> Option<PathGlob> {
+    let glob = PathGlob::parse(text);
+    glob.map_err(|why| {
+        issues.add(at, format!("bad glob `{text}`"), why);
+    })
+    .ok()
+}
+
+/// Reads one description of cgroups.
+pub(super) fn matcher<'r>(
+    says: impl Iterator<Item = (&'static str, &'r str)>,
+    at: &Place<'_>,
+    issues: &mut Issues,
+) -> Option<Matcher> {
+    let before = issues.len();
+    let mut matcher = Matcher::default();
+    for (key, text) in says {
+        let at = at.key(key);
+        if key == "path" {
+            matcher.path = path_glob(text, &at, issues);
+            continue;
+        }
+        let Some(label) = OwnerLabel::ALL.iter().copied().find(|label| label.name() == key) else { continue };
+        if label == OwnerLabel::User && text.contains(|c: char| c.is_ascii_alphabetic()) {
+            let message = format!("users are matched by number, and `{text}` is none");
+            issues.add(&at, message, format!("expected what `id -u {text}` prints, or a glob such as `1*`"));
+            continue;
+        }
+        match LabelGlob::parse(text) {
+            Ok(glob) => matcher.labels.push((label, glob)),
+            Err(why) => {
+                issues.add(&at, format!("bad glob `{text}`"), why);
+            }
+        }
+    }
+    if issues.len() > before {
+        return None;
+    }
+    if matcher.path.is_none() && matcher.labels.is_empty() {
+        issues.add(at, "this says nothing about the cgroups that it matches", EXAMPLE);
+        return None;
+    }
+    Some(matcher)
+}
+
+/// What a selector is held against.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'s> {
+    /// `safety:`, as it is written.
+    pub(super) safety: Option<&'s RawSafety>,
+}
+
+/// Reads `match:`.
+pub(super) fn selector(
+    raw: &RawMatch,
+    around: Surroundings<'_>,
+    at: &Place<'_>,
+    issues: &mut Issues,
+) -> Option<Selector> {
+    let before = issues.len();
+    let own: Vec<_> = raw.says().collect();
+    let mut selector =
+        Selector { min_age: raw.min_age.map(|age| age.0).unwrap_or_default(), ..Selector::default() };
+    match (&raw.any, own.first()) {
+        (Some(_), Some((key, _))) => {
+            let expected = format!("expected `{key}` in an item of `any`, or no `any`");
+            issues.add(&at.name(key), format!("`{key}` stands beside `any`"), expected);
+        }
+        (Some(any), None) => {
+            let at = at.key("any");
+            if any.is_empty() {
+                issues.add(&at, "this matches no cgroup", "expected at least one description");
+            }
+            selector.any = matchers(any, &at, issues);
+        }
+        (None, _) => selector.any.extend(matcher(own.iter().copied(), at, issues)),
+    }
+    if let Some(not) = &raw.not {
+        selector.not = matchers(not, &at.key("not"), issues);
+    }
+    if issues.len() > before {
+        return None;
+    }
+    if let Some((message, expected)) = nothing_left(raw, &own, around) {
+        issues.add(at, message, expected);
+        return None;
+    }
+    Some(selector)
+}
+
+fn matchers(raw: &[RawMatcher], at: &Place<'_>, issues: &mut Issues) -> Vec<Matcher> {
+    if raw.len() > MOST {
+        let message = format!("these are {} descriptions", raw.len());
+        issues.add(at, message, format!("expected at most {MOST}; globs can hold many"));
+        return Vec::new();
+    }
+    let read = |(item, raw): (usize, &RawMatcher)| matcher(raw.says(), &at.index(item), issues);
+    raw.iter().enumerate().filter_map(read).collect()
+}
+
+/// One description, as it is written.
+type Says<'r> = Vec<(&'static str, &'r str)>;
+
+/// Why no cgroup can be acted on, if that is sure: what is wrong, and what was expected.
+fn nothing_left(
+    raw: &RawMatch,
+    own: &Says<'_>,
+    around: Surroundings<'_>,
+) -> Option<(&'static str, &'static str)> {
+    let said = |all: &'_ Option<Vec<RawMatcher>>| -> Vec<Vec<(&'static str, String)>> {
+        let owned = |raw: &RawMatcher| raw.says().map(|(key, text)| (key, text.to_owned())).collect();
+        all.iter().flatten().map(owned).collect()
+    };
+    let own: Vec<(&'static str, String)> = own.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+    let any = if raw.any.is_some() { said(&raw.any) } else { vec![own] };
+    let not = said(&raw.not);
+    let protect = around.safety.map_or_else(Vec::new, |safety| said(&safety.protect));
+    let scope = around.safety.and_then(|safety| safety.scope.as_deref());
+
+    let path = |says: &[(&'static str, String)]| {
+        says.iter().find(|(key, _)| *key == "path").map(|(_, path)| path.clone())
+    };
+    let is_left_out = |says: &Vec<_>| not.iter().any(|other| covers(other, says));
+    let is_protected = |says: &Vec<(&'static str, String)>| {
+        path(says).is_some_and(|path| path == "/") || protect.iter().any(|other| covers(other, says))
+    };
+    let is_outside = |says: &Vec<(&'static str, String)>| match (scope, path(says)) {
+        (Some(scope), Some(path)) => !scope.is_empty() && scope.iter().all(|glob| disjoint(glob, &path)),
+        _ => false,
+    };
+    if any.iter().all(is_left_out) {
+        return Some(("`not` leaves nothing of what this matches", "expected exceptions that are narrower"));
+    }
+    if any.iter().all(|says| is_left_out(says) || is_protected(says)) {
+        let expected = "expected cgroups besides the root and those that `safety.protect` lists";
+        return Some(("this can match only cgroups that are protected", expected));
+    }
+    if any.iter().all(|says| is_left_out(says) || is_protected(says) || is_outside(says)) {
+        let expected = "expected a path within `safety.scope`, or a wider scope";
+        return Some(("this can match only cgroups outside `safety.scope`", expected));
+    }
+    None
+}
