@@ -7,6 +7,7 @@
 //!
 //! Limits and policies may stand in files of their own too, `policies.d/*.yaml` beside the configuration file.
 
+mod by_hand;
 mod compile;
 mod decode;
 mod diagnose;
@@ -20,6 +21,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+pub use by_hand::{assignments, signal, size};
 pub use compile::{Collect, Config, RulePlace};
 pub use diagnose::parse;
 pub use problem::{Problem, Problems};

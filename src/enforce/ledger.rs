@@ -244,12 +244,16 @@ impl Ledger {
             }
             Some(knob) => {
                 let held = account.knobs.get_mut(&knob)?;
-                let at = held.settings.iter().position(|each| each.claim.entry == entry && which(&each.claim))?;
+                let at =
+                    held.settings.iter().position(|each| each.claim.entry == entry && which(&each.claim))?;
                 let (_, before) = held.in_force();
                 let written = held.written.clone();
                 let claim = held.settings.remove(at).claim;
                 let restore = if held.settings.is_empty() {
-                    account.knobs.remove(&knob).map_or(Restore::Nothing, |held| Restore::Original(held.original))
+                    account
+                        .knobs
+                        .remove(&knob)
+                        .map_or(Restore::Nothing, |held| Restore::Original(held.original))
                 } else {
                     let (entry, value) = held.in_force();
                     if value == before { Restore::Nothing } else { Restore::Next { entry, value } }

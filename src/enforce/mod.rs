@@ -4,8 +4,8 @@
 //! - [`order`]: PURE, what is to be done, and what came of it.
 //! - [`plan`]: PURE, the guard rails between a decision and an order.
 
-mod budget;
 pub mod actuator;
+mod budget;
 pub mod journal;
 pub mod ledger;
 pub mod order;

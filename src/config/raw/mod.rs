@@ -15,7 +15,9 @@ pub(super) use collect::{RawCollect, RawLabels};
 pub(super) use rules::{RawCondition, RawLimit, RawMatch, RawMatcher, RawPolicy, RawVictim};
 pub(super) use safety::RawSafety;
 pub(super) use scalars::RawText;
-pub(super) use steps::{RawFreeze, RawHook, RawIoMax, RawKill, RawNotify, RawReclaim, RawSet, RawStep};
+pub(super) use steps::{
+    RawFreeze, RawHook, RawIoMax, RawKill, RawNotify, RawReclaim, RawSet, RawSignal, RawStep,
+};
 
 /// The whole document.
 #[derive(Debug, Default, PartialEq, Deserialize)]
