@@ -31,7 +31,7 @@ pub struct Rules {
 }
 
 /// A standing limit: kept as written while matched, put back when the rule goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LimitRule {
     /// Its name, unique among all rules.
     pub name: Arc<str>,
@@ -58,7 +58,7 @@ pub enum OnDrift {
 }
 
 /// A reactive policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Its name, unique among all rules.
     pub name: Arc<str>,
@@ -103,7 +103,7 @@ pub struct Cooldown {
 }
 
 /// One step of a policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What is done.
     pub action: Action,
@@ -114,7 +114,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Tells somebody.
     Notify(Notify),
