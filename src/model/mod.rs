@@ -23,7 +23,7 @@ pub use cgroup::{Cgroup, Readings};
 pub use collector::{Collector, CollectorSet};
 pub use control::{Control, Controls, IoLimit, KnobChange, Limit};
 pub use field::{Field, Unit};
-pub use filter::{PathFilter, PathGlob};
+pub use filter::{PathFilter, PathGlob, PathMatcher};
 pub use host::{Host, HostField};
 pub use identity::{Identity, Owner, OwnerLabel, display_path, parent_path, path_depth};
 pub use knob::{IoRate, Knob, Value};
