@@ -21,7 +21,13 @@ impl Kills {
     ///
     /// There are never more than `max` kills within any stretch of the length `per`. A reload that makes a stretch
     /// longer sees only the kills that the shorter one still knew.
-    pub fn count(&mut self, target: &Identity, host: Budget, one: Budget, now: Duration) -> Result<(), String> {
+    pub fn count(
+        &mut self,
+        target: &Identity,
+        host: Budget,
+        one: Budget,
+        now: Duration,
+    ) -> Result<(), String> {
         let forget = |times: &mut VecDeque<Duration>, budget: Budget| {
             while times.front().is_some_and(|&time| time + budget.per <= now) {
                 times.pop_front();
@@ -33,7 +39,11 @@ impl Kills {
             !times.is_empty()
         });
         let spent = |what: &str, times: usize, budget: Budget| {
-            format!("{times} kills {what} within {} s: no more than {} are allowed", budget.per.as_secs(), budget.max)
+            format!(
+                "{times} kills {what} within {} s: no more than {} are allowed",
+                budget.per.as_secs(),
+                budget.max
+            )
         };
         if self.host.len() >= host.max {
             return Err(spent("on this host", self.host.len(), host));

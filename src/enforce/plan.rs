@@ -102,11 +102,9 @@ impl Request {
                 let step = policy.steps.get(step)?;
                 let wish = match &step.action {
                     Action::Notify(notify) => Wish::Notify(notify.clone()),
-                    Action::Set(settings) => Wish::Set {
-                        settings: settings.clone(),
-                        on_drift: OnDrift::Yield,
-                        loosens: false,
-                    },
+                    Action::Set(settings) => {
+                        Wish::Set { settings: settings.clone(), on_drift: OnDrift::Yield, loosens: false }
+                    }
                     Action::Reclaim(amount) => Wish::Reclaim(amount.clone()),
                     Action::Freeze => Wish::Freeze,
                     Action::Kill(kill) => Wish::Kill(*kill),
@@ -301,7 +299,9 @@ impl Guard {
         let id = self.next_id;
         self.next_id += 1;
         let ttl = match deed {
-            Deed::Freeze => Some(request.ttl.map_or(self.safety.freeze_max, |ttl| ttl.min(self.safety.freeze_max))),
+            Deed::Freeze => {
+                Some(request.ttl.map_or(self.safety.freeze_max, |ttl| ttl.min(self.safety.freeze_max)))
+            }
             Deed::Set { .. } => request.ttl,
             _ => None,
         };
@@ -401,7 +401,9 @@ fn resolve(wish: &Wish, readings: Option<&Readings>) -> (Deed, Result<(), String
                         values.push((knob.clone(), Value::of(number.max(at_least.unwrap_or(0)))));
                     }
                     Some(other) => values.push((knob.clone(), other)),
-                    None => resolved = Err(format!("`% of current` of {knob}: what is used now is not known")),
+                    None => {
+                        resolved = Err(format!("`% of current` of {knob}: what is used now is not known"))
+                    }
                 }
             }
             Deed::Set { values, on_drift: *on_drift }
@@ -415,7 +417,10 @@ fn amount_of(amount: &Amount, used: Option<u64>) -> Option<Value> {
     match amount {
         Amount::Fixed(value) => Some(value.clone()),
         Amount::OfCurrent(share) => {
-            #[expect(clippy::cast_precision_loss, reason = "a share of a limit need not be exact to the byte")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a share of a limit need not be exact to the byte"
+            )]
             let number = used? as f64 * share;
             #[expect(
                 clippy::cast_possible_truncation,

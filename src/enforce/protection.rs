@@ -71,7 +71,8 @@ impl Protection {
             return Some(format!("`safety.protect` names {what}"));
         }
         let below = descendants(snapshot, &target.path);
-        let found = below.into_iter().find(|each| self.protect.iter().any(|protected| protected.is_match(each)));
+        let found =
+            below.into_iter().find(|each| self.protect.iter().any(|protected| protected.is_match(each)));
         if let Some(found) = found {
             return Some(format!("`safety.protect` names {}, which is below {what}", found.display));
         }

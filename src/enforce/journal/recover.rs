@@ -81,7 +81,10 @@ impl Journal {
             recovery.claims.push(Recovered {
                 rule: claim.rule.into(),
                 cgroup: display_path(&path),
-                what: claim.control.as_ref().map_or_else(|| "freeze".to_owned(), |control| control.knob.clone()),
+                what: claim
+                    .control
+                    .as_ref()
+                    .map_or_else(|| "freeze".to_owned(), |control| control.knob.clone()),
                 was: claim.control.map(|control| control.was),
                 fate,
             });
