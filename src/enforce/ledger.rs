@@ -212,7 +212,11 @@ impl Ledger {
     }
 
     /// Ends the claims that `which` picks, the newest first. What each one leaves to be written is in its place.
-    pub fn release(&mut self, target: &Identity, which: impl Fn(&Claim) -> bool) -> Vec<Ended> {
+    pub fn release(
+        &mut self,
+        target: &Identity,
+        which: impl Fn(Option<&Knob>, &Claim) -> bool,
+    ) -> Vec<Ended> {
         let Some(account) = self.accounts.get(&key_of(target)) else { return Vec::new() };
         let controls = account.knobs.iter().flat_map(|(knob, held)| {
             held.settings.iter().map(move |setting| (setting.claim.entry, Some(knob.clone())))
@@ -231,21 +235,22 @@ impl Ledger {
         target: &Identity,
         entry: u64,
         knob: Option<Knob>,
-        which: impl Fn(&Claim) -> bool,
+        which: impl Fn(Option<&Knob>, &Claim) -> bool,
     ) -> Option<Ended> {
         let key = key_of(target);
         let account = self.accounts.get_mut(&key)?;
         let ended = match knob {
             None => {
-                let at = account.freezes.iter().position(|claim| claim.entry == entry && which(claim))?;
+                let at =
+                    account.freezes.iter().position(|claim| claim.entry == entry && which(None, claim))?;
                 let claim = account.freezes.remove(at);
                 let restore = if account.freezes.is_empty() { Restore::Thaw } else { Restore::Nothing };
                 Ended { claim, knob: None, restore, written: None }
             }
             Some(knob) => {
                 let held = account.knobs.get_mut(&knob)?;
-                let at =
-                    held.settings.iter().position(|each| each.claim.entry == entry && which(&each.claim))?;
+                let ours = |each: &Setting| each.claim.entry == entry && which(Some(&knob), &each.claim);
+                let at = held.settings.iter().position(ours)?;
                 let (_, before) = held.in_force();
                 let written = held.written.clone();
                 let claim = held.settings.remove(at).claim;
@@ -303,22 +308,21 @@ impl Ledger {
         held.map(|held| held.original.clone_from(original)).is_some()
     }
 
-    /// The cgroups with claims that are over, each with the entries of those. They are returned once.
-    pub fn take_due(&mut self, now: Duration) -> Vec<(Arc<Identity>, Vec<u64>)> {
+    /// The claims that are over: cgroup, rule, entries. They are returned once.
+    pub fn take_due(&mut self, now: Duration) -> Vec<(Arc<Identity>, Arc<str>, Vec<u64>)> {
         let mut due = Vec::new();
         for account in self.accounts.values_mut() {
+            let mut over: BTreeMap<Arc<str>, Vec<u64>> = BTreeMap::new();
             let settings = account.knobs.values_mut().flat_map(|held| &mut held.settings);
-            let claims = settings.map(|setting| &mut setting.claim).chain(&mut account.freezes);
-            let over = claims.filter(|claim| claim.expires.is_some_and(|at| at <= now));
-            let entries: Vec<u64> = over
-                .map(|claim| {
+            for claim in settings.map(|setting| &mut setting.claim).chain(&mut account.freezes) {
+                if claim.expires.is_some_and(|at| at <= now) {
                     claim.expires = None;
-                    claim.entry
-                })
-                .collect();
-            if !entries.is_empty() {
-                due.push((Arc::clone(&account.identity), entries));
+                    over.entry(Arc::clone(&claim.rule)).or_default().push(claim.entry);
+                }
             }
+            due.extend(
+                over.into_iter().map(|(rule, entries)| (Arc::clone(&account.identity), rule, entries)),
+            );
         }
         due
     }

@@ -3,9 +3,16 @@
 //! - [`safety`]: PURE, what may be done at all, and to whom.
 //! - [`order`]: PURE, what is to be done, and what came of it.
 //! - [`plan`]: PURE, the guard rails between a decision and an order.
+//! - [`ledger`]: PURE, who claims which control, what is in force, and what was before.
+//! - [`journal`]: the ledger's claims on disk, before the kernel is written, and their undoing at the next start.
+//! - [`actuator`]: the kernel as enforcement sees it.
+//! - [`apply`]: the handle that takes orders, and the events that say what came of them.
+//! - [`stats`]: the numbers behind the metrics.
 
 pub mod actuator;
+pub mod apply;
 mod budget;
+mod desk;
 pub mod journal;
 pub mod ledger;
 pub mod order;
@@ -13,3 +20,4 @@ pub mod plan;
 mod protection;
 pub mod safety;
 pub mod stats;
+mod worker;
