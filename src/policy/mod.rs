@@ -5,10 +5,12 @@
 //! - [`signal`]: what can be measured, one name on every layout.
 //! - [`condition`]: when a policy fires and when it is over.
 //! - [`decision`]: what the engine decided, and why.
+//! - [`capability`]: what of the rules a host cannot do, or does otherwise.
 //!
 //! Nothing here knows YAML, file names or cgroup versions, and nothing reads a clock: time is
 //! [`Snapshot::at`](crate::model::Snapshot::at).
 
+pub mod capability;
 pub mod condition;
 pub mod decision;
 pub mod rule;
