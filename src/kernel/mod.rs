@@ -11,8 +11,10 @@
 //! - [`members`]: where one cgroup is, and the processes in it.
 //! - [`process`]: one process: its cgroups, its cost.
 //! - [`survey`]: what this host can do, for a report.
+//! - [`capability`]: what this host can measure and set.
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
 
+pub mod capability;
 pub mod catalog;
 pub mod devices;
 pub mod dir;

@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock or the environment. The kernel layer fills these types, the metrics,
 //! the commands and the policies read them.
 
+mod capabilities;
 mod cgroup;
 mod collector;
 mod control;
@@ -19,6 +20,7 @@ mod report;
 mod rows;
 mod snapshot;
 
+pub use capabilities::Capabilities;
 pub use cgroup::{Cgroup, Readings};
 pub use collector::{Collector, CollectorSet};
 pub use control::{Control, Controls, IoLimit, KnobChange, Limit};

@@ -6,10 +6,12 @@
 //! - [`condition`]: when a policy fires and when it is over.
 //! - [`decision`]: what the engine decided, and why.
 //! - [`engine`]: what the policies make of a snapshot, given what they made of those before.
+//! - [`capability`]: what of the rules a host cannot do, or does otherwise.
 //!
 //! Nothing here knows YAML, file names or cgroup versions, and nothing reads a clock: time is
 //! [`Snapshot::at`](crate::model::Snapshot::at).
 
+pub mod capability;
 pub mod condition;
 pub mod decision;
 pub mod engine;
