@@ -6,6 +6,7 @@
 //! - [`condition`]: when a policy fires and when it is over.
 //! - [`decision`]: what the engine decided, and why.
 //! - [`engine`]: what the policies make of a snapshot, given what they made of those before.
+//! - [`standing`]: which standing limit is kept on which cgroup.
 //!
 //! Nothing here knows YAML, file names or cgroup versions, and nothing reads a clock: time is
 //! [`Snapshot::at`](crate::model::Snapshot::at).
@@ -19,4 +20,5 @@ mod program;
 pub mod rule;
 pub mod selector;
 pub mod signal;
+pub mod standing;
 mod table;
