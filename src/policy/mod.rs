@@ -7,6 +7,7 @@
 //! - [`decision`]: what the engine decided, and why.
 //! - [`engine`]: what the policies make of a snapshot, given what they made of those before.
 //! - [`capability`]: what of the rules a host cannot do, or does otherwise.
+//! - [`standing`]: which standing limit is kept on which cgroup.
 //!
 //! Nothing here knows YAML, file names or cgroup versions, and nothing reads a clock: time is
 //! [`Snapshot::at`](crate::model::Snapshot::at).
@@ -21,4 +22,5 @@ mod program;
 pub mod rule;
 pub mod selector;
 pub mod signal;
+pub mod standing;
 mod table;

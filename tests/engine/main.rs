@@ -1,0 +1,4 @@
+//! The policy engine, on hosts made of a few numbers.
+
+mod builder;
+mod states;
