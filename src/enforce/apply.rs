@@ -192,12 +192,17 @@ impl Enforcer {
     /// then still open: the next start undoes those.
     #[must_use]
     pub fn shutdown(mut self, within: Duration) -> usize {
-        if self.end_all(SHUTDOWN, true, within)
-            && let Some(desk) = self.desk.take()
-        {
+        let ended = self.end_all(SHUTDOWN, true, within);
+        if ended && let Some(desk) = self.desk.take() {
             let _ = desk.join();
         }
-        lock(&self.shared.books).journal.as_ref().map_or(0, Journal::open_claims)
+        let mut books = lock(&self.shared.books);
+        let open = books.journal.as_ref().map_or(0, Journal::open_claims);
+        if ended {
+            // Nobody writes it any more; a worker that has yet to end must not keep it locked.
+            books.journal = None;
+        }
+        open
     }
 
     /// The claims in force.
