@@ -71,6 +71,10 @@ impl World {
         self.groups.get_mut(path).unwrap_or_else(|| panic!("{path} is not there"))
     }
 
+    pub fn each(&mut self, change: impl FnMut(&mut Cgroup)) {
+        self.groups.values_mut().for_each(change);
+    }
+
     pub fn set(&mut self, path: &str, field: Field, value: impl Into<Option<u64>>) {
         self.group(path).readings.set(field, value.into());
     }
@@ -101,7 +105,7 @@ impl World {
         let paths: Vec<&String> = self.groups.keys().collect();
         let parent = |path: &str| {
             let above = parent_path(path.as_bytes())?;
-            let at = paths.iter().position(|each| each.as_bytes() == above)?;
+            let at = paths.binary_search_by(|each| each.as_bytes().cmp(above)).ok()?;
             u32::try_from(at).ok()
         };
         let mut cgroups: Vec<Cgroup> = self.groups.values().cloned().collect();

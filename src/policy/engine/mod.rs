@@ -4,8 +4,10 @@
 //! A recorded sequence thus gives the same decisions twice, and a dry run the same as the real one.
 
 mod evidence;
+mod explain;
 mod state;
 mod victims;
+mod wants;
 mod watched;
 
 use std::sync::Arc;
@@ -18,8 +20,10 @@ use crate::policy::rule::{Policy, Rules};
 use crate::policy::signal::Resource;
 use crate::policy::table::{Table, Throttles};
 
+pub use explain::{Explanation, Matched, Next};
 pub use state::{Episode, State, starved};
 use victims::Chosen;
+pub use wants::TriggerWant;
 use watched::Watched;
 
 /// What there is to see.

@@ -68,6 +68,12 @@ impl State {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        Self::NAMES[self.number()]
+    }
+
     /// What was done, while the policy is not done with the target.
     #[must_use]
     pub fn episode(&self) -> Option<&Episode> {

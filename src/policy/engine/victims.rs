@@ -117,6 +117,29 @@ impl Chosen {
     }
 }
 
+/// Why a target for which the condition holds is not begun on, as a sentence.
+#[must_use]
+pub fn barred(watched: &Watched, sight: Sight<'_>, at: usize) -> Option<String> {
+    let victims = || watched.entries.iter().filter(|entry| entry.state.is_victim());
+    let open: Vec<u32> = watched
+        .entries
+        .iter()
+        .filter(|entry| entry.state.episode().is_some())
+        .map(|entry| entry.place)
+        .collect();
+    if let Some(bar) = bar(watched, sight, &open, at) {
+        return Some(explain(bar, watched, sight, at));
+    }
+    let first = victims().next()?;
+    (victims().count() >= watched.policy.victim.max).then(|| {
+        format!(
+            "{} is acted on, and no more than {} may be at a time",
+            sight.identity(first.place).display,
+            watched.policy.victim.max
+        )
+    })
+}
+
 /// Says, once for each time, that the policy rests instead of beginning.
 fn tell(
     watched: &mut Watched,

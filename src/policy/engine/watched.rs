@@ -147,6 +147,12 @@ impl Watched {
         (self.entries, self.holds) = (entries, holds);
     }
 
+    /// The entry of the cgroup at a place.
+    #[must_use]
+    pub fn at(&self, place: u32) -> Option<usize> {
+        self.entries.binary_search_by_key(&place, |entry| entry.place).ok()
+    }
+
     /// Whether what was read since the last pass can change how an entry comes out.
     fn touched(&self, entry: &Entry, touched: &Touched<'_>, sight: Sight<'_>) -> bool {
         let moved = |subject: Subject| match subject {
