@@ -83,7 +83,8 @@ mod tests {
             not: vec![matcher(None, &[(User, "34")])],
             ..Selector::default()
         });
-        let cases: &[(&str, &[(OwnerLabel, &str)], bool)] = &[
+        type Labels<'a> = &'a [(OwnerLabel, &'a str)];
+        let cases: &[(&str, Labels<'_>, bool)] = &[
             ("/batch.slice/a.service", &[], true),
             ("/batch.slice/a.scope", &[], false),
             ("/batch.slice/a.service", &[(User, "34")], false),

@@ -44,8 +44,6 @@ enum Node {
     Any(Vec<Node>),
     Not(Box<Node>),
     Test(usize),
-    /// `of_limit` of a signal that is a share of nothing: never known.
-    Never,
 }
 
 /// Every measure and every path that some condition names.
@@ -139,7 +137,8 @@ fn compile(condition: &Condition, names: &mut Names, tests: &mut Vec<Comparison>
                 Threshold::Fixed(number) => (number, None),
                 Threshold::OfLimit(share) => match ceiling(signal) {
                     Some(limit) => (share, Some(names.column(Measure::Ceiling(limit)))),
-                    None => return Node::Never,
+                    // A share of nothing is never known.
+                    None => (f64::NAN, None),
                 },
             };
             let column = names.signal(signal);
@@ -156,7 +155,6 @@ fn judge(node: &Node, truths: &[Truth]) -> Truth {
         Node::Any(nodes) => Truth::any(nodes.iter().map(|node| judge(node, truths))),
         Node::Not(node) => judge(node, truths).negated(),
         Node::Test(test) => truths.get(*test).copied().unwrap_or(Truth::Unknown),
-        Node::Never => Truth::Unknown,
     }
 }
 
@@ -248,7 +246,8 @@ mod tests {
 
     #[test]
     fn holds_are_time_without_a_break_and_unknown_pauses_them() {
-        let cases: &[(&str, &[(u64, Truth, Truth)])] = &[
+        type Look = (u64, Truth, Truth);
+        let cases: &[(&str, &[Look])] = &[
             ("time, not looks", &[(0, True, False), (1, True, False), (15, True, True)]),
             (
                 "a break begins again",

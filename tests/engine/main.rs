@@ -1,4 +1,5 @@
 //! The policy engine, on hosts made of a few numbers.
 
 mod builder;
+mod signals;
 mod states;
