@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Exit, PathArgs, host};
-use crate::config::{self, Config, RulePlace};
+use crate::config::{self, Config, RulePlace, Users};
 use crate::kernel::capability::capabilities;
 use crate::kernel::layout::{Layout, LayoutError};
 use crate::kernel::survey::survey;
@@ -65,8 +65,9 @@ impl CheckArgs {
                 }
             }
         }
+        let users = if self.no_host { Users::Elsewhere } else { Users::Host };
         for file in &self.files {
-            let good = match config::load(Some(file)) {
+            let good = match config::load_of(Some(file), users) {
                 Ok(config) => self.good(file, &config, out, err)?,
                 Err(problems) => {
                     match self.format {

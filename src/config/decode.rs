@@ -85,6 +85,10 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.tree.kind(self.node) {
             Kind::List(_) => self.located(Err(de::Error::invalid_type(Unexpected::Seq, &visitor))),
+            // The primary parser takes nothing at all, though not `~`, for a mapping without entries.
+            Kind::Scalar { text, plain: true } if text.is_empty() => {
+                self.located(visitor.visit_map(Entries { decoder: self, rest: [].iter(), value: None }))
+            }
             _ => self.deserialize_any(visitor),
         }
     }

@@ -12,6 +12,7 @@ use super::place::{Issue, Written};
 use super::problem::{MOST_PROBLEMS, Mark, Problem, Problems};
 use super::raw::{RawConfig, RawDropIn};
 use super::tree::{NodeId, Tree};
+use super::users::Users;
 
 /// A file that was read, or why it could not be.
 pub(super) struct Source {
@@ -21,24 +22,24 @@ pub(super) struct Source {
     pub(super) text: Result<String, Problem>,
 }
 
-/// Reads and checks the text of a configuration file. `file` is its name for messages.
+/// Reads and checks the text of a configuration file of any host. `file` is its name for messages.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
-    parse_all(&Source { file: file.to_owned(), text: Ok(text.to_owned()) }, &[])
+    parse_all(&Source { file: file.to_owned(), text: Ok(text.to_owned()) }, &[], Users::Elsewhere)
 }
 
 /// Reads and checks a configuration file and its drop-ins.
 ///
 /// # Errors
 /// Everything that is wrong with any of them.
-pub(super) fn parse_all(main: &Source, drop_ins: &[Source]) -> Result<Config, Problems> {
+pub(super) fn parse_all(main: &Source, drop_ins: &[Source], users: Users) -> Result<Config, Problems> {
     let mut found = Vec::with_capacity(1 + drop_ins.len());
     let raw: RawConfig = Document::read(main, &mut found);
     let raw_drop_ins: Vec<RawDropIn> =
         drop_ins.iter().map(|source| Document::read(source, &mut found)).collect();
-    let compiled = compile(&raw, &raw_drop_ins);
+    let compiled = compile(&raw, &raw_drop_ins, users);
     for issue in compiled.issues {
         report(issue, &mut found);
     }
@@ -234,6 +235,47 @@ mod tests {
                     assert_eq!(first, second, "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_form_of_a_rule_is_read_alike() {
+        let policy = |key: &str, value: &str| format!("policies:\n  - name: p\n    {key}: {value}\n");
+        for (key, value, is_good) in [
+            ("match", "{path: /a, user: 1000, unit: '*'}", true),
+            ("match", "{any: [{unit: 0x10}, {user: 007}], not: , min_age: 5s}", true),
+            ("match", "{unit: true}", false),
+            ("match", "{unit: [a]}", false),
+            ("when", "{signal: cpu.usage, above: 1.5}", true),
+            ("when", "{signal: cpu.usage, above: 1e3, below: -1}", true),
+            ("when", "{all: [{not: {signal: a}}, {any: }]}", true),
+            ("when", "{above: ~}", true),
+            ("when", "{above: {}}", false),
+            ("steps", "[{notify: }, {freeze: }, {kill: ~}, {set: }]", true),
+            ("steps", "[{reclaim: 256MiB}, {reclaim: 5}, {reclaim: {amount: 5}}, {reclaim: }]", true),
+            ("steps", "[{reclaim: 1.5}]", false),
+            ("steps", "[{reclaim: {mount: 5}}]", false),
+            ("steps", "[{set: {io.max: {8:0: {rbps: max}, vda: {}, 5: {wiops: 1}}, cpuset.cpus: 0-3}}]", true),
+            ("steps", "[{set: {io.max: {vda: }}}]", true),
+            ("steps", "[{set: {io.max: {vda: ~}}}]", false),
+            ("steps", "\n    - \n    - {}", true),
+            ("steps", "[~]", false),
+            ("when", "{all: [~]}", false),
+            ("victim", "{at_least: {cpu.usage: }}", false),
+            ("steps", "[{kill: {signal: KILL}}, {kill: {signal: 9}}]", false),
+            ("victim", "{at_least: {memory.anon: 5, x: y, 5: 6}}", true),
+        ] {
+            let text = policy(key, value);
+            let (first, second) = both(&text);
+            assert_eq!(first.is_some(), is_good, "{text}");
+            assert_eq!(first, second, "{text}");
+        }
+        for text in [
+            "safety: {mode: enforce, scope: , kill_budget: {host: {max: 0}}}",
+            "safety: {audit: {max_size: 5M}}",
+        ] {
+            let (first, second) = both(text);
+            assert!(first.is_some() && first == second, "{text}: {first:?} {second:?}");
         }
     }
 

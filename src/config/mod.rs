@@ -16,6 +16,7 @@ mod problem;
 mod raw;
 mod tree;
 mod units;
+mod users;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -26,6 +27,7 @@ pub use compile::{Collect, Config, RulePlace};
 pub use diagnose::parse;
 pub use problem::{Problem, Problems};
 pub use units::duration;
+pub use users::Users;
 
 use diagnose::Source;
 
@@ -36,17 +38,25 @@ const DROP_INS: &str = "policies.d";
 /// How many drop-ins there may be.
 const MOST_DROP_INS: usize = 100;
 
-/// Reads the configuration from a file and the drop-ins beside it; without a file, the defaults.
+/// Reads this host's configuration from a file and the drop-ins beside it; without a file, the defaults.
 ///
 /// # Errors
 /// Everything that is wrong: with a file itself, or with what it says.
 pub fn load(file: Option<&Path>) -> Result<Config, Problems> {
+    load_of(file, Users::Host)
+}
+
+/// As [`load`], of this host or of another one.
+///
+/// # Errors
+/// As those of [`load`].
+pub fn load_of(file: Option<&Path>, users: Users) -> Result<Config, Problems> {
     let Some(file) = file else { return Ok(Config::default()) };
     let main = source(file.to_owned());
     let directory = file.with_file_name(DROP_INS);
     let drop_ins =
         drop_ins(&directory).unwrap_or_else(|problem| vec![Source { file: directory, text: Err(problem) }]);
-    diagnose::parse_all(&main, &drop_ins)
+    diagnose::parse_all(&main, &drop_ins, users)
 }
 
 /// The files of `policies.d`, sorted by name; none where there is no such directory.

@@ -21,8 +21,9 @@ fn run(files: &[&Path], host: Option<&str>, format: Format) -> (Exit, String, St
     let paths = captured(host.unwrap_or("6.12-unified"));
     let args = CheckArgs { files, host: false, no_host: host.is_none(), paths, format };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = args.run(&mut out, &mut err).unwrap();
-    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    let exit = args.run(&mut out, &mut err).expect("a buffer takes all");
+    let text = |bytes| String::from_utf8(bytes).expect("answers are text");
+    (exit, text(out), text(err))
 }
 
 #[test]

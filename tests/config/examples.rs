@@ -33,7 +33,7 @@ fn every_example_is_tested() {
 }
 
 fn name(path: &Path) -> String {
-    path.file_stem().unwrap().to_str().unwrap().to_owned()
+    path.file_stem().and_then(|stem| stem.to_str()).expect("a file has a name").to_owned()
 }
 
 #[test]

@@ -49,12 +49,12 @@ fn policy(name: &str) -> String {
 
 /// A configuration file and the drop-ins beside it, by name.
 fn tree(main: &str, drop_ins: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory takes files");
     let file = dir.path().join("s.yaml");
-    fs::write(&file, main).unwrap();
-    fs::create_dir(dir.path().join("policies.d")).unwrap();
+    fs::write(&file, main).expect("a temporary directory takes files");
+    fs::create_dir(dir.path().join("policies.d")).expect("a temporary directory takes files");
     for (name, text) in drop_ins {
-        fs::write(dir.path().join("policies.d").join(name), text).unwrap();
+        fs::write(dir.path().join("policies.d").join(name), text).expect("a temporary directory takes files");
     }
     (dir, file)
 }

@@ -3,7 +3,7 @@
 use super::signals;
 use crate::config::place::{Issues, Place};
 use crate::policy::condition::{Compare, Condition, Of, Test, Threshold};
-use crate::policy::signal::{Quantity, Signal};
+use crate::policy::signal::{Quantity, Resource, Signal, Stall};
 
 /// A comparison and the place of the value that it compares with.
 type Found<'c, 'p> = (&'c Test, Compare, &'p Place<'p>);
@@ -110,6 +110,13 @@ fn of_the_same(a: &Test, b: &Test, stand: impl Fn(f64, f64) -> bool) -> bool {
 fn out_of_range(test: &Test) -> Option<(String, String)> {
     let name = test.signal.name();
     match (test.threshold, test.compare) {
+        (_, Compare::Above) if matches!(test.signal, Signal::HostPressure(Resource::Cpu, Stall::Full, _)) => {
+            // Documentation/accounting/psi.rst: it has no meaning for the whole host, and is zero.
+            Some((
+                format!("{name} is always zero"),
+                "expected `some`: a host never stalls as a whole".to_owned(),
+            ))
+        }
         (Threshold::Fixed(value) | Threshold::OfLimit(value), Compare::Below)
             if value <= 0.0 && !signals::is_signed(test.signal) =>
         {
@@ -142,9 +149,11 @@ pub(super) fn refuse_wrong_side(when: &Condition, clear: &Condition, at: &Place<
         });
         let Some((_, side)) = wrong else { return };
         let name = test.signal.name();
-        let (message, expected) = match side {
-            Compare::Above => (format!("{name} clears above its trigger"), "below"),
-            Compare::Below => (format!("{name} clears below its trigger"), "above"),
+        let expected = key(opposite(*side));
+        let message = if *side == compare {
+            format!("{name} clears on the side where it fires")
+        } else {
+            format!("{name} clears {} its trigger", key(*side))
         };
         let expected = format!("expected `{expected}` with a threshold {expected} that of `when`");
         issues.add(&at.key(key(test.compare)), message, expected);

@@ -16,9 +16,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use collect::Collect;
+use selector::Surroundings;
 
 use super::place::{Issue, Issues, Place, Written};
 use super::raw::{RawConfig, RawDropIn};
+use super::users::Users;
 use crate::enforce::safety::Safety;
 use crate::model::OwnerLabel;
 use crate::policy::rule::Rules;
@@ -62,7 +64,7 @@ pub(super) struct Compiled {
 /// Checks a configuration and its drop-ins, and finds everything that is wrong with them.
 ///
 /// What is wrong keeps its default, so that the rest can be checked.
-pub(super) fn compile(raw: &RawConfig, drop_ins: &[RawDropIn]) -> Compiled {
+pub(super) fn compile(raw: &RawConfig, drop_ins: &[RawDropIn], users: Users) -> Compiled {
     let mut issues = Issues::default();
     let document = Place::Document(0);
     let mut config = Config::default();
@@ -73,8 +75,8 @@ pub(super) fn compile(raw: &RawConfig, drop_ins: &[RawDropIn]) -> Compiled {
         config.labels = collect::labels(raw, &document.key("labels"), &mut issues);
     }
     let safety = raw.safety.as_ref();
-    config.safety = safety::safety(safety, &document.key("safety"), &mut issues);
-    let mut rules = rules::Reader::new(&config.safety, safety, &mut issues);
+    config.safety = safety::safety(safety, users, &document.key("safety"), &mut issues);
+    let mut rules = rules::Reader::new(&config.safety, Surroundings { safety, users }, &mut issues);
     rules.read(&document, raw.limits.as_deref(), raw.policies.as_deref());
     for (raw, at) in drop_ins.iter().zip(1..) {
         rules.read(&Place::Document(at), raw.limits.as_deref(), raw.policies.as_deref());

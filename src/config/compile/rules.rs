@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::selector::{self, Surroundings};
 use super::{bounds, condition, set, signals, steps};
 use crate::config::place::{Issues, Place, Written};
-use crate::config::raw::{RawLimit, RawMatch, RawPolicy, RawSafety, RawText, RawVictim};
+use crate::config::raw::{RawLimit, RawMatch, RawPolicy, RawText, RawVictim};
 use crate::enforce::safety::Safety;
 use crate::policy::condition::Condition;
 use crate::policy::rule::{Amount, Cooldown, LimitRule, Policy, Rules, Victim};
@@ -35,15 +35,8 @@ pub(super) struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     /// Nothing was read yet.
-    pub(super) fn new(safety: &'r Safety, raw: Option<&'r RawSafety>, issues: &'r mut Issues) -> Self {
-        Self {
-            safety,
-            around: Surroundings { safety: raw },
-            issues,
-            rules: Rules::default(),
-            names: HashMap::new(),
-            seen: 0,
-        }
+    pub(super) fn new(safety: &'r Safety, around: Surroundings<'r>, issues: &'r mut Issues) -> Self {
+        Self { safety, around, issues, rules: Rules::default(), names: HashMap::new(), seen: 0 }
     }
 
     /// What was read, and where each rule's name stands.

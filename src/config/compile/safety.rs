@@ -7,6 +7,7 @@ use super::selector;
 use crate::config::place::{Issues, Place};
 use crate::config::raw::RawSafety;
 use crate::config::units;
+use crate::config::users::Users;
 use crate::enforce::safety::{Budget, Safety};
 use crate::model::PathGlob;
 
@@ -18,7 +19,7 @@ const LONGEST_FREEZE: Duration = Duration::from_secs(3600);
 const SMALLEST_LOG: u64 = 64 << 10;
 
 /// Checks `safety:`.
-pub(super) fn safety(raw: Option<&RawSafety>, at: &Place<'_>, issues: &mut Issues) -> Safety {
+pub(super) fn safety(raw: Option<&RawSafety>, users: Users, at: &Place<'_>, issues: &mut Issues) -> Safety {
     let mut safety = Safety::default();
     let Some(raw) = raw else { return safety };
     if let Some(mode) = raw.mode {
@@ -30,7 +31,7 @@ pub(super) fn safety(raw: Option<&RawSafety>, at: &Place<'_>, issues: &mut Issue
     let protect = at.key("protect");
     few(raw.protect.as_ref().map_or(0, Vec::len), &protect, issues);
     for (item, raw) in raw.protect.iter().flatten().enumerate() {
-        safety.protect.extend(selector::matcher(raw.says(), &protect.index(item), issues));
+        safety.protect.extend(selector::matcher(raw.says(), users, &protect.index(item), issues));
     }
     if let Some(raw) = &raw.kill_budget {
         let at = at.key("kill_budget");

@@ -3,6 +3,7 @@
 use super::overlap::{covers, disjoint};
 use crate::config::place::{Issues, Place};
 use crate::config::raw::{RawMatch, RawMatcher, RawSafety};
+use crate::config::users::Users;
 use crate::model::{OwnerLabel, PathGlob};
 use crate::policy::selector::{LabelGlob, Matcher, Selector};
 
@@ -23,6 +24,7 @@ pub(super) fn path_glob(text: &str, at: &Place<'_>, issues: &mut Issues) -> Opti
 /// Reads one description of cgroups.
 pub(super) fn matcher<'r>(
     says: impl Iterator<Item = (&'static str, &'r str)>,
+    users: Users,
     at: &Place<'_>,
     issues: &mut Issues,
 ) -> Option<Matcher> {
@@ -35,12 +37,17 @@ pub(super) fn matcher<'r>(
             continue;
         }
         let Some(label) = OwnerLabel::ALL.iter().copied().find(|label| label.name() == key) else { continue };
-        if label == OwnerLabel::User && text.contains(|c: char| c.is_ascii_alphabetic()) {
-            let message = format!("users are matched by number, and `{text}` is none");
-            issues.add(&at, message, format!("expected what `id -u {text}` prints, or a glob such as `1*`"));
-            continue;
-        }
-        match LabelGlob::parse(text) {
+        // Numbers are globs like the other labels.
+        let is_name = label == OwnerLabel::User && text.contains(|c: char| c.is_ascii_alphabetic());
+        let number = if is_name { users.number(text) } else { Ok(text.to_owned()) };
+        let number = match number {
+            Ok(number) => number,
+            Err(message) => {
+                issues.add(&at, message, "expected the name or the number of a user, or a glob such as `1*`");
+                continue;
+            }
+        };
+        match LabelGlob::parse(&number) {
             Ok(glob) => matcher.labels.push((label, glob)),
             Err(why) => {
                 issues.add(&at, format!("bad glob `{text}`"), why);
@@ -62,6 +69,8 @@ pub(super) fn matcher<'r>(
 pub(super) struct Surroundings<'s> {
     /// `safety:`, as it is written.
     pub(super) safety: Option<&'s RawSafety>,
+    /// How the names of users are understood.
+    pub(super) users: Users,
 }
 
 /// Reads `match:`.
@@ -85,12 +94,12 @@ pub(super) fn selector(
             if any.is_empty() {
                 issues.add(&at, "this matches no cgroup", "expected at least one description");
             }
-            selector.any = matchers(any, &at, issues);
+            selector.any = matchers(any, around.users, &at, issues);
         }
-        (None, _) => selector.any.extend(matcher(own.iter().copied(), at, issues)),
+        (None, _) => selector.any.extend(matcher(own.iter().copied(), around.users, at, issues)),
     }
     if let Some(not) = &raw.not {
-        selector.not = matchers(not, &at.key("not"), issues);
+        selector.not = matchers(not, around.users, &at.key("not"), issues);
     }
     if issues.len() > before {
         return None;
@@ -102,13 +111,13 @@ pub(super) fn selector(
     Some(selector)
 }
 
-fn matchers(raw: &[RawMatcher], at: &Place<'_>, issues: &mut Issues) -> Vec<Matcher> {
+fn matchers(raw: &[RawMatcher], users: Users, at: &Place<'_>, issues: &mut Issues) -> Vec<Matcher> {
     if raw.len() > MOST {
         let message = format!("these are {} descriptions", raw.len());
         issues.add(at, message, format!("expected at most {MOST}; globs can hold many"));
         return Vec::new();
     }
-    let read = |(item, raw): (usize, &RawMatcher)| matcher(raw.says(), &at.index(item), issues);
+    let read = |(item, raw): (usize, &RawMatcher)| matcher(raw.says(), users, &at.index(item), issues);
     raw.iter().enumerate().filter_map(read).collect()
 }
 

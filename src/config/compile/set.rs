@@ -173,7 +173,11 @@ fn number(form: Form, text: &str) -> Option<u64> {
 
 fn of_current(form: Form, file: &str, share: &str, at: &Place<'_>, issues: &mut Issues) -> Option<Amount> {
     if matches!(form, Form::Weight | Form::List) {
-        let expected = if form == Form::List { "expected a list such as `0-3`" } else { "expected a number" };
+        let expected = if form == Form::List {
+            "expected a list such as `0-3`"
+        } else {
+            "expected a whole number from 1 to 10000"
+        };
         issues.add(at, format!("{file} measures no use that a share could be taken of"), expected);
         return None;
     }
