@@ -363,6 +363,7 @@ fn undo_order(rule: Arc<str>, target: &Arc<Identity>) -> Arc<Order> {
     Arc::new(Order {
         id: 0,
         rule,
+        step: None,
         target: Arc::clone(target),
         deed: Deed::Undo,
         expires: None,

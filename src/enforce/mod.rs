@@ -7,17 +7,22 @@
 //! - [`journal`]: the ledger's claims on disk, before the kernel is written, and their undoing at the next start.
 //! - [`actuator`]: the kernel as enforcement sees it.
 //! - [`apply`]: the handle that takes orders, and the events that say what came of them.
+//! - [`notify`]: messages to webhooks and hook commands.
+//! - [`audit`]: one line for each thing that was decided, done, refused, undone or seen.
 //! - [`stats`]: the numbers behind the metrics.
 
 pub mod actuator;
 pub mod apply;
+pub mod audit;
 mod budget;
 mod desk;
 pub mod journal;
 pub mod ledger;
+pub mod notify;
 pub mod order;
 pub mod plan;
 mod protection;
 pub mod safety;
 pub mod stats;
+mod timestamp;
 mod worker;

@@ -14,6 +14,8 @@ pub struct Order {
     pub id: u64,
     /// The rule that it comes from: a policy's or a standing limit's name, `by hand` for a person's.
     pub rule: Arc<str>,
+    /// The policy's step, from 0, where it is one's.
+    pub step: Option<usize>,
     /// Which cgroup. Its kernel id is checked again right before the write.
     pub target: Arc<Identity>,
     /// What.

@@ -65,6 +65,8 @@ pub struct Request {
     pub rule: Arc<str>,
     /// The rule's own mode.
     pub mode: Option<Mode>,
+    /// The policy's step, from 0, where it is one's.
+    pub step: Option<usize>,
     /// Which cgroup.
     pub target: Arc<Identity>,
     /// What.
@@ -115,6 +117,7 @@ impl Request {
         Some(Self {
             rule: Arc::clone(&policy.name),
             mode: policy.mode,
+            step,
             target: Arc::clone(&decision.target),
             wish,
             ttl,
@@ -152,6 +155,7 @@ impl Request {
         Self {
             rule: BY_HAND.into(),
             mode: None,
+            step: None,
             target: Arc::clone(target),
             wish,
             ttl: None,
@@ -308,6 +312,7 @@ impl Guard {
         Order {
             id,
             rule: Arc::clone(&request.rule),
+            step: request.step,
             target: Arc::clone(&request.target),
             deed,
             expires: ttl.map(|ttl| now + ttl),

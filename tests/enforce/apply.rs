@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stockade::enforce::actuator::{Actuator as _, Held as _};
+use stockade::enforce::actuator::Actuator as _;
 use stockade::enforce::apply::{
     Deadlines, DriftAnswer, DriftSeen, Enforcer, Event, ForeignWriter, SHUTDOWN, Settings,
 };
@@ -80,6 +80,7 @@ fn order(rule: &str, target: &Arc<Identity>, deed: Deed) -> Order {
     Order {
         id: 1,
         rule: rule.into(),
+        step: None,
         target: Arc::clone(target),
         deed,
         expires: None,

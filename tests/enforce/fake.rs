@@ -77,10 +77,6 @@ impl Kernel {
         change(self.world().groups.get_mut(path.as_bytes()).unwrap());
     }
 
-    pub fn remove(&self, path: &str) {
-        self.world().groups.remove(path.as_bytes());
-    }
-
     pub fn group(&self, path: &str) -> Group {
         self.world().groups[path.as_bytes()].clone()
     }
