@@ -255,7 +255,11 @@ mod tests {
             ("steps", "[{reclaim: 256MiB}, {reclaim: 5}, {reclaim: {amount: 5}}, {reclaim: }]", true),
             ("steps", "[{reclaim: 1.5}]", false),
             ("steps", "[{reclaim: {mount: 5}}]", false),
-            ("steps", "[{set: {io.max: {8:0: {rbps: max}, vda: {}, 5: {wiops: 1}}, cpuset.cpus: 0-3}}]", true),
+            (
+                "steps",
+                "[{set: {io.max: {8:0: {rbps: max}, vda: {}, 5: {wiops: 1}}, cpuset.cpus: 0-3}}]",
+                true,
+            ),
             ("steps", "[{set: {io.max: {vda: }}}]", true),
             ("steps", "[{set: {io.max: {vda: ~}}}]", false),
             ("steps", "\n    - \n    - {}", true),
