@@ -95,7 +95,7 @@ impl CheckArgs {
         let remarks = match self.remarks(config) {
             Ok(remarks) => remarks,
             Err(error) => {
-                writeln!(err, "stockade: {error}; --no-host checks the file alone")?;
+                self.unseen(file, &error, out, err)?;
                 return Ok(false);
             }
         };
@@ -123,6 +123,33 @@ impl CheckArgs {
             }
         }
         Ok(errors == 0)
+    }
+
+    /// Tells that this host cannot be looked at.
+    fn unseen(
+        &self,
+        file: &Path,
+        error: &LayoutError,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> io::Result<()> {
+        let expected = "--no-host checks the file alone";
+        match self.format {
+            Format::Text => writeln!(err, "stockade: {error}; {expected}"),
+            Format::Json => {
+                let file = file.to_string_lossy();
+                let nowhere = Value::Null;
+                let problem = json!({
+                    "file": file,
+                    "line": nowhere,
+                    "column": nowhere,
+                    "width": nowhere,
+                    "message": error.to_string(),
+                    "expected": expected,
+                });
+                writeln!(out, "{}", json!({"file": file, "ok": false, "problems": [problem], "remarks": []}))
+            }
+        }
     }
 
     fn remarks(&self, config: &Config) -> Result<Vec<Remark>, LayoutError> {

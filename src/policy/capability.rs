@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::rule::{Action, Policy, Rules};
 use super::signal::{Resource, Signal, Stall};
-use crate::model::{Capabilities, Knob, Version};
+use crate::model::{Capabilities, IoRate, Knob, Version};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,11 +193,12 @@ pub fn knob_lack(knob: &Knob, host: &Capabilities) -> Option<String> {
         ),
         Knob::CpuMax => (host.cpu, "cpu", None),
         Knob::CpuWeight => (host.cpu, "cpu", Some("becomes cpu.shares of cgroup v1, on another scale")),
-        Knob::IoMax { .. } => (
+        Knob::IoMax { rate: IoRate::WriteBytes | IoRate::Writes, .. } => (
             host.io,
             "io",
             Some("becomes blkio.throttle of cgroup v1, which buffered writes do not come under"),
         ),
+        Knob::IoMax { .. } => (host.io, "io", None),
         Knob::IoWeight if host.io.is_some() && !host.io_weight => {
             return Some(format!("{knob} is not set: it takes the BFQ scheduler, or cgroup2 with iocost"));
         }
@@ -279,7 +280,7 @@ mod tests {
             Knob::MemorySwapMax,
             Knob::CpuMax,
             Knob::CpuWeight,
-            Knob::IoMax { device: "vda".into(), rate: crate::model::IoRate::Reads },
+            Knob::IoMax { device: "vda".into(), rate: IoRate::Writes },
             Knob::IoWeight,
             Knob::PidsMax,
             Knob::CpusetCpus,

@@ -121,4 +121,8 @@ fn a_host_that_cannot_be_looked_at_fails_unless_it_is_left_aside() {
     let (exit, _, err) = run(&[&file], Some("golden"), Format::Text);
     assert_eq!(exit, Exit::Failed);
     assert!(err.contains("--path.cgroupfs") && err.ends_with("--no-host checks the file alone\n"), "{err}");
+    let (exit, out, _) = run(&[&file], Some("golden"), Format::Json);
+    assert_eq!(exit, Exit::Failed);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["problems"][0]["expected"], "--no-host checks the file alone");
 }
