@@ -109,7 +109,7 @@ impl CheckArgs {
             }
             Format::Text => {
                 for remark in &remarks {
-                    writeln!(err, "{}: {}: {}", word(remark.severity), remark.rule, remark.message)?;
+                    writeln!(err, "{remark}")?;
                     if let Some(RulePlace { file, line, column }) = config.places.get(&remark.rule) {
                         writeln!(err, " --> {}:{line}:{column}", file.display())?;
                     }
@@ -163,17 +163,10 @@ impl CheckArgs {
     }
 }
 
-const fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
-}
-
 fn document(remark: &Remark, config: &Config) -> Value {
     let place = config.places.get(&remark.rule);
     json!({
-        "severity": word(remark.severity),
+        "severity": remark.severity.name(),
         "rule": &*remark.rule,
         "message": remark.message,
         "file": place.map(|place| place.file.to_string_lossy()),

@@ -1,5 +1,6 @@
 //! What of the rules a host cannot do, or does otherwise.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::condition::Condition;
@@ -16,6 +17,17 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// The word for it: `warning` or `error`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Something that a rule asks of this host, and does not get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
@@ -25,6 +37,12 @@ pub struct Remark {
     pub severity: Severity,
     /// What is missing, and what it leads to.
     pub message: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.severity.name(), self.rule, self.message)
+    }
 }
 
 /// Holds every rule against a host. Sorted by rule, as they are written; each remark once a rule.
