@@ -301,5 +301,19 @@ mod tests {
             let (first, second) = both(&text);
             prop_assert_eq!(first, second, "{}", text);
         }
+
+        #[test]
+        fn both_ways_of_reading_rules_agree(
+            name in entry("name", &["a", "5", "007", "~", "", "true", "[a]"]),
+            selector in entry("match", &["{path: /a/*}", "{any: [{unit: a}, {user: 0x3}], min_age: 5s}", "{path: }", "{paths: /a}", "{not: }", "5", ""]),
+            when in entry("when", &["{signal: age, above: 5s}", "{all: [{not: {signal: a, below: 1.5}}]}", "{any: [~]}", "{above: {}}", "{of_limit: yes}", "{for: 5}", ""]),
+            steps in entry("steps", &["[{notify: }]", "[{set: {io.max: {8:0: {rbps: 5}}}}]", "[{reclaim: -5}]", "[{reclaim: {amount: 1e9}}]", "[{kill: {signal: 9}}]", "[]", "~", "[{freeze: 5}]"]),
+            victim in entry("victim", &["{rank: [a, 5], at_least: {a: 5, 6: b}, max: 1}", "{max: 0}", "{rank: a}", "[]"]),
+            rest in entry("cooldown", &["{target: 5s}", "5s", "{target: }", "~"]),
+        ) {
+            let text = format!("policies:\n- allow_oom: false\n{name}{selector}{when}{steps}{victim}{rest}");
+            let (first, second) = both(&text);
+            prop_assert_eq!(first, second, "{}", text);
+        }
     }
 }
