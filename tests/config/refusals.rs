@@ -301,6 +301,21 @@ fn conditions_that_can_never_hold() {
             ],
         ),
         (
+            policy("when", "{all: [{signal: cpu.usage, below: 2}, {signal: cpu.usage, above: 2}]}"),
+            &[
+                "4:76 [2] this contradicts another comparison with cpu.usage | expected comparisons that can hold at the same time, or `any`",
+            ],
+        ),
+        (
+            policy(
+                "when",
+                "{all: [{signal: pids.current, of: /x, below: 20%, of_limit: true}, {all: [{signal: pids.current, of: /x, above: 80%, of_limit: true}]}]}",
+            ),
+            &[
+                "4:123 [80%] this contradicts another comparison with pids.current | expected comparisons that can hold at the same time, or `any`",
+            ],
+        ),
+        (
             policy(
                 "when",
                 "{all: [{signal: cpu.usage, above: 2}, {any: [{signal: pids.current, above: 9}, {signal: cpu.usage, below: 2}]}]}",
