@@ -286,6 +286,8 @@ fn what_can_hold_is_taken() {
         // Not the same: another cgroup, another kind of threshold.
         format!("{{all: [{low}, {}]}}", test("cpu.usage", "of: parent, above: 2")),
         format!("{{all: [{low}, {}]}}", test("cpu.usage", "above: 90%, of_limit: true")),
+        // It went above only just now.
+        format!("{{all: [{high}, {{not: {}}}]}}", test("cpu.usage", "above: 2, for: 30s")),
         test("memory.growth", "below: -1MiB/s"),
         test("memory.pressure.some.avg10", "below: 100%"),
         test("memory.current", "above: 0"),
