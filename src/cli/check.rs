@@ -95,7 +95,7 @@ impl CheckArgs {
         let remarks = match self.remarks(config) {
             Ok(remarks) => remarks,
             Err(error) => {
-                writeln!(err, "stockade: {error}; --no-host checks the file alone")?;
+                self.unseen(file, &error, out, err)?;
                 return Ok(false);
             }
         };
@@ -109,7 +109,7 @@ impl CheckArgs {
             }
             Format::Text => {
                 for remark in &remarks {
-                    writeln!(err, "{}: {}: {}", word(remark.severity), remark.rule, remark.message)?;
+                    writeln!(err, "{remark}")?;
                     if let Some(RulePlace { file, line, column }) = config.places.get(&remark.rule) {
                         writeln!(err, " --> {}:{line}:{column}", file.display())?;
                     }
@@ -125,6 +125,33 @@ impl CheckArgs {
         Ok(errors == 0)
     }
 
+    /// Tells that this host cannot be looked at.
+    fn unseen(
+        &self,
+        file: &Path,
+        error: &LayoutError,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> io::Result<()> {
+        let expected = "--no-host checks the file alone";
+        match self.format {
+            Format::Text => writeln!(err, "stockade: {error}; {expected}"),
+            Format::Json => {
+                let file = file.to_string_lossy();
+                let nowhere = Value::Null;
+                let problem = json!({
+                    "file": file,
+                    "line": nowhere,
+                    "column": nowhere,
+                    "width": nowhere,
+                    "message": error.to_string(),
+                    "expected": expected,
+                });
+                writeln!(out, "{}", json!({"file": file, "ok": false, "problems": [problem], "remarks": []}))
+            }
+        }
+    }
+
     fn remarks(&self, config: &Config) -> Result<Vec<Remark>, LayoutError> {
         // Who only watches asks nothing of the host.
         if self.no_host || (config.rules.limits.is_empty() && config.rules.policies.is_empty()) {
@@ -136,17 +163,10 @@ impl CheckArgs {
     }
 }
 
-const fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
-}
-
 fn document(remark: &Remark, config: &Config) -> Value {
     let place = config.places.get(&remark.rule);
     json!({
-        "severity": word(remark.severity),
+        "severity": remark.severity.name(),
         "rule": &*remark.rule,
         "message": remark.message,
         "file": place.map(|place| place.file.to_string_lossy()),

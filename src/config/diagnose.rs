@@ -255,7 +255,11 @@ mod tests {
             ("steps", "[{reclaim: 256MiB}, {reclaim: 5}, {reclaim: {amount: 5}}, {reclaim: }]", true),
             ("steps", "[{reclaim: 1.5}]", false),
             ("steps", "[{reclaim: {mount: 5}}]", false),
-            ("steps", "[{set: {io.max: {8:0: {rbps: max}, vda: {}, 5: {wiops: 1}}, cpuset.cpus: 0-3}}]", true),
+            (
+                "steps",
+                "[{set: {io.max: {8:0: {rbps: max}, vda: {}, 5: {wiops: 1}}, cpuset.cpus: 0-3}}]",
+                true,
+            ),
             ("steps", "[{set: {io.max: {vda: }}}]", true),
             ("steps", "[{set: {io.max: {vda: ~}}}]", false),
             ("steps", "\n    - \n    - {}", true),
@@ -294,6 +298,20 @@ mod tests {
                 "collect:\n{interval}{depth}{averages}{include}  collectors:\n{collectors}labels: {{attach: [{}]}}\n",
                 labels.join(", "),
             );
+            let (first, second) = both(&text);
+            prop_assert_eq!(first, second, "{}", text);
+        }
+
+        #[test]
+        fn both_ways_of_reading_rules_agree(
+            name in entry("name", &["a", "5", "007", "~", "", "true", "[a]"]),
+            selector in entry("match", &["{path: /a/*}", "{any: [{unit: a}, {user: 0x3}], min_age: 5s}", "{path: }", "{paths: /a}", "{not: }", "5", ""]),
+            when in entry("when", &["{signal: age, above: 5s}", "{all: [{not: {signal: a, below: 1.5}}]}", "{any: [~]}", "{above: {}}", "{of_limit: yes}", "{for: 5}", ""]),
+            steps in entry("steps", &["[{notify: }]", "[{set: {io.max: {8:0: {rbps: 5}}}}]", "[{reclaim: -5}]", "[{reclaim: {amount: 1e9}}]", "[{kill: {signal: 9}}]", "[]", "~", "[{freeze: 5}]"]),
+            victim in entry("victim", &["{rank: [a, 5], at_least: {a: 5, 6: b}, max: 1}", "{max: 0}", "{rank: a}", "[]"]),
+            rest in entry("cooldown", &["{target: 5s}", "5s", "{target: }", "~"]),
+        ) {
+            let text = format!("policies:\n- allow_oom: false\n{name}{selector}{when}{steps}{victim}{rest}");
             let (first, second) = both(&text);
             prop_assert_eq!(first, second, "{}", text);
         }

@@ -166,8 +166,8 @@ impl Problems {
         &self.list
     }
 
-    /// As JSON: `{"file", "ok": false, "problems": [{"file", "line", "column", "width", "message", "expected"}]}`, where
-    /// a problem of a file as a whole has `null` as its place.
+    /// As JSON: `{"file", "ok": false, "problems": [{"file", "line", "column", "width", "message", "expected"}],
+    /// "remarks": []}`, where a problem of a file as a whole has `null` as its place.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let problems: Vec<_> = self
@@ -184,7 +184,7 @@ impl Problems {
                 })
             })
             .collect();
-        json!({"file": self.file.to_string_lossy(), "ok": false, "problems": problems})
+        json!({"file": self.file.to_string_lossy(), "ok": false, "problems": problems, "remarks": []})
     }
 }
 

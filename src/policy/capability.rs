@@ -1,11 +1,12 @@
 //! What of the rules a host cannot do, or does otherwise.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::condition::Condition;
 use super::rule::{Action, Policy, Rules};
 use super::signal::{Resource, Signal, Stall};
-use crate::model::{Capabilities, Knob, Version};
+use crate::model::{Capabilities, IoRate, Knob, Version};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +15,17 @@ pub enum Severity {
     Warning,
     /// The rule cannot work, and says nowhere that this is accepted.
     Error,
+}
+
+impl Severity {
+    /// The word for it: `warning` or `error`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Something that a rule asks of this host, and does not get.
@@ -25,6 +37,12 @@ pub struct Remark {
     pub severity: Severity,
     /// What is missing, and what it leads to.
     pub message: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.severity.name(), self.rule, self.message)
+    }
 }
 
 /// Holds every rule against a host. Sorted by rule, as they are written; each remark once a rule.
@@ -193,11 +211,12 @@ pub fn knob_lack(knob: &Knob, host: &Capabilities) -> Option<String> {
         ),
         Knob::CpuMax => (host.cpu, "cpu", None),
         Knob::CpuWeight => (host.cpu, "cpu", Some("becomes cpu.shares of cgroup v1, on another scale")),
-        Knob::IoMax { .. } => (
+        Knob::IoMax { rate: IoRate::WriteBytes | IoRate::Writes, .. } => (
             host.io,
             "io",
             Some("becomes blkio.throttle of cgroup v1, which buffered writes do not come under"),
         ),
+        Knob::IoMax { .. } => (host.io, "io", None),
         Knob::IoWeight if host.io.is_some() && !host.io_weight => {
             return Some(format!("{knob} is not set: it takes the BFQ scheduler, or cgroup2 with iocost"));
         }
@@ -209,5 +228,186 @@ pub fn knob_lack(knob: &Knob, host: &Capabilities) -> Option<String> {
         None => Some(format!("{knob} is not set: there is no {controller} controller")),
         Some(Version::V1) => on_v1.map(|lack| format!("{knob} {lack}")),
         Some(Version::V2) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::condition::{Compare, Of, Test, Threshold};
+    use super::super::rule::{Cooldown, Kill, LimitRule, OnDrift, Step, Victim};
+    use super::super::selector::Selector;
+    use super::super::signal::Window;
+    use super::*;
+    use crate::model::Value;
+
+    const UNIFIED: Capabilities = Capabilities {
+        memory: Some(Version::V2),
+        cpu: Some(Version::V2),
+        cpu_usage: true,
+        io: Some(Version::V2),
+        pids: Some(Version::V2),
+        cpuset: Some(Version::V2),
+        pressure: true,
+        cpu_full: true,
+        host_pressure: true,
+        memory_peak: true,
+        refaults: true,
+        swap: true,
+        reclaim: true,
+        io_weight: true,
+        freezer: Some(Version::V2),
+        kill: true,
+    };
+    const LEGACY: Capabilities = Capabilities {
+        memory: Some(Version::V1),
+        cpu: Some(Version::V1),
+        io: Some(Version::V1),
+        pids: Some(Version::V1),
+        cpuset: Some(Version::V1),
+        pressure: false,
+        cpu_full: false,
+        host_pressure: false,
+        reclaim: false,
+        freezer: Some(Version::V1),
+        kill: false,
+        ..UNIFIED
+    };
+    const NOTHING: Capabilities = Capabilities {
+        memory: None,
+        cpu: None,
+        cpu_usage: false,
+        io: None,
+        pids: None,
+        cpuset: None,
+        memory_peak: false,
+        refaults: false,
+        swap: false,
+        io_weight: false,
+        freezer: None,
+        ..LEGACY
+    };
+
+    fn knobs() -> Vec<Knob> {
+        vec![
+            Knob::MemoryMin,
+            Knob::MemoryLow,
+            Knob::MemoryHigh,
+            Knob::MemoryMax,
+            Knob::MemorySwapMax,
+            Knob::CpuMax,
+            Knob::CpuWeight,
+            Knob::IoMax { device: "vda".into(), rate: IoRate::Writes },
+            Knob::IoWeight,
+            Knob::PidsMax,
+            Knob::CpusetCpus,
+            Knob::CpusetMems,
+        ]
+    }
+
+    #[test]
+    fn a_host_with_everything_lacks_nothing_and_one_with_nothing_lacks_all() {
+        for signal in Signal::all() {
+            assert_eq!(signal_lack(signal, &UNIFIED), None, "{}", signal.name());
+            let always = matches!(signal, Signal::Age | Signal::HostMemoryAvailable | Signal::HostSwapFree);
+            assert_eq!(signal_lack(signal, &NOTHING).is_none(), always, "{}", signal.name());
+        }
+        for knob in knobs() {
+            assert_eq!(knob_lack(&knob, &UNIFIED), None, "{knob}");
+            let lack = knob_lack(&knob, &NOTHING).unwrap();
+            assert!(lack.starts_with(&format!("{knob} is not set: there is no ")), "{lack}");
+        }
+    }
+
+    #[test]
+    fn v1_degrades_what_it_has_not() {
+        let same: Vec<Knob> = knobs().into_iter().filter(|knob| knob_lack(knob, &LEGACY).is_none()).collect();
+        let expected = [Knob::MemoryMax, Knob::CpuMax, Knob::PidsMax, Knob::CpusetCpus, Knob::CpusetMems];
+        assert_eq!(same, expected);
+        let mut lacks: Vec<Signal> =
+            Signal::all().filter(|signal| signal_lack(*signal, &LEGACY).is_some()).collect();
+        lacks.retain(|signal| !matches!(signal, Signal::Pressure(..) | Signal::HostPressure(..)));
+        assert_eq!(lacks, []);
+    }
+
+    fn policy(signal: Signal, degrade: Vec<Signal>, actions: Vec<Action>) -> Policy {
+        let step = |action| Step { action, ttl: None, relieved_within: Duration::ZERO };
+        Policy {
+            name: "p".into(),
+            mode: None,
+            selector: Selector::default(),
+            when: Condition::Not(Box::new(Condition::Test(Test {
+                signal,
+                of: Of::This,
+                compare: Compare::Above,
+                threshold: Threshold::Fixed(0.5),
+                hold: Duration::ZERO,
+            }))),
+            clear: None,
+            victim: Victim { rank: vec![Signal::MemoryCurrent], at_least: Vec::new(), max: 1 },
+            steps: actions.into_iter().map(step).collect(),
+            cooldown: Cooldown { target: Duration::ZERO, host: Duration::ZERO },
+            allow_oom: false,
+            degrade,
+        }
+    }
+
+    fn told(policy: Policy, host: &Capabilities) -> Vec<(Severity, String)> {
+        let rules = Rules { limits: Vec::new(), policies: vec![Arc::new(policy)] };
+        judge(&rules, host).into_iter().map(|remark| (remark.severity, remark.message)).collect()
+    }
+
+    #[test]
+    fn a_signal_that_is_missing_is_an_error_unless_that_is_accepted() {
+        let stall = Signal::Pressure(Resource::Cpu, Stall::Full, Window::Avg10);
+        let old = Capabilities { cpu_full: false, ..UNIFIED };
+        let said = told(policy(stall, Vec::new(), Vec::new()), &old);
+        assert_eq!(
+            said,
+            [(
+                Severity::Error,
+                "cpu.pressure.full.avg10 cannot be had here: CPU pressure has no `full` on this kernel (Linux 5.13 \
+                 has); list it under `degrade` to accept that it is unknown"
+                    .to_owned()
+            )]
+        );
+        let said = told(policy(stall, vec![stall], Vec::new()), &old);
+        assert_eq!(said[0].0, Severity::Warning);
+        assert!(said[0].1.starts_with("cpu.pressure.full.avg10 is unknown here: "), "{said:?}");
+        assert_eq!(told(policy(stall, Vec::new(), Vec::new()), &UNIFIED), []);
+        let io = told(policy(Signal::IoWrite, Vec::new(), Vec::new()), &LEGACY);
+        assert_eq!(io[0].0, Severity::Warning, "{io:?}");
+    }
+
+    #[test]
+    fn actions_that_go_another_way_are_warned_of() {
+        let kill = Action::Kill(Kill { signal: 15, grace: Duration::ZERO });
+        let all = vec![Action::Freeze, kill, Action::Reclaim(super::super::rule::Amount::OfCurrent(0.1))];
+        assert_eq!(told(policy(Signal::Age, Vec::new(), all.clone()), &UNIFIED), []);
+        let said = told(policy(Signal::Age, Vec::new(), all.clone()), &LEGACY);
+        assert_eq!(said.len(), 2, "the v1 freezer does what a freeze needs: {said:?}");
+        let without = Capabilities { freezer: None, kill: false, reclaim: false, ..UNIFIED };
+        let said = told(policy(Signal::Age, Vec::new(), all), &without);
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said.iter().all(|(severity, _)| *severity == Severity::Warning));
+    }
+
+    #[test]
+    fn each_lack_is_told_once_for_each_rule() {
+        let set = vec![(Knob::MemoryHigh, Value::of(1)), (Knob::MemoryHigh, Value::of(2))];
+        let limit = |name: &str| {
+            Arc::new(LimitRule {
+                name: name.into(),
+                mode: None,
+                selector: Selector::default(),
+                set: set.clone(),
+                allow_oom: false,
+                on_drift: OnDrift::Yield,
+            })
+        };
+        let rules = Rules { limits: vec![limit("a"), limit("b")], policies: Vec::new() };
+        let rules: Vec<Arc<str>> = judge(&rules, &LEGACY).into_iter().map(|remark| remark.rule).collect();
+        assert_eq!(rules, ["a".into(), "b".into()]);
     }
 }

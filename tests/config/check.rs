@@ -121,4 +121,19 @@ fn a_host_that_cannot_be_looked_at_fails_unless_it_is_left_aside() {
     let (exit, _, err) = run(&[&file], Some("golden"), Format::Text);
     assert_eq!(exit, Exit::Failed);
     assert!(err.contains("--path.cgroupfs") && err.ends_with("--no-host checks the file alone\n"), "{err}");
+    let (exit, out, _) = run(&[&file], Some("golden"), Format::Json);
+    assert_eq!(exit, Exit::Failed);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["problems"][0]["expected"], "--no-host checks the file alone");
+}
+
+#[test]
+fn the_examples_ask_for_nothing_that_a_recent_host_lacks() {
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    for host in ["5.10-unified", "6.12-unified", "6.12-hybrid"] {
+        let (exit, _, err) = run(&files, Some(host), Format::Text);
+        assert_eq!(exit, Exit::Done, "{host}: {err}");
+    }
 }

@@ -301,6 +301,21 @@ fn conditions_that_can_never_hold() {
             ],
         ),
         (
+            policy("when", "{all: [{signal: cpu.usage, below: 2}, {signal: cpu.usage, above: 2}]}"),
+            &[
+                "4:76 [2] this contradicts another comparison with cpu.usage | expected comparisons that can hold at the same time, or `any`",
+            ],
+        ),
+        (
+            policy(
+                "when",
+                "{all: [{signal: pids.current, of: /x, below: 20%, of_limit: true}, {all: [{signal: pids.current, of: /x, above: 80%, of_limit: true}]}]}",
+            ),
+            &[
+                "4:123 [80%] this contradicts another comparison with pids.current | expected comparisons that can hold at the same time, or `any`",
+            ],
+        ),
+        (
             policy(
                 "when",
                 "{all: [{signal: cpu.usage, above: 2}, {any: [{signal: pids.current, above: 9}, {signal: cpu.usage, below: 2}]}]}",
@@ -427,7 +442,7 @@ fn steps() {
         (policy("steps", "[{freeze: {}, relieved_within: 0s}]"), &["5:43 [0s] a freeze brings no relief in no time | expected longer than 0s, such as `20s`"]),
         (policy("steps", "[{set: {memory.high: 1GiB}, at_least: 2GiB}]"), &["5:50 [2GiB] this is more than memory.high is set to | expected at most what is set"]),
         (policy("steps", "[{set: {memory.high: 90% of current, cpu.max: 50% of current}, at_least: 1GiB}]"), &["5:85 [1GiB] `1GiB` is no value of cpu.max | expected what the control is set in; different ones go into different steps"]),
-        (policy("steps", "[{kill: {signal: TREM}}]"), &["5:29 [TREM] unknown name `TREM` | expected one of: TERM, INT, HUP, QUIT, ABRT, USR1, USR2, KILL"]),
+        (policy("steps", "[{kill: {signal: TREM}}]"), &["5:29 [TREM] unknown name `TREM` | expected one of: TERM, INT, HUP, QUIT, ABRT, USR1, USR2, KILL; did you mean `TERM`?"]),
         (policy("steps", "[{kill: {signal: STOP}}]"), &["5:29 [STOP] unknown name `STOP` | expected one of: TERM, INT, HUP, QUIT, ABRT, USR1, USR2, KILL"]),
         (policy("steps", "[{kill: {signal: KILL, grace: 5s}}]"), &["5:35 [grace] KILL has no grace | expected no `grace`, or a signal such as TERM that leaves time"]),
         (policy("steps", "[{reclaim: {}}]"), &["5:23 [{] this reclaims nothing | expected `amount: 256MiB` or `amount: 10% of current`"]),
@@ -540,7 +555,9 @@ fn controls() {
         ),
         (
             limit("set", "{io.max: {vda: {wpbs: 1}}}"),
-            &["4:26 [wpbs] unknown key `wpbs` | expected one of: rbps, wbps, riops, wiops"],
+            &[
+                "4:26 [wpbs] unknown key `wpbs` | expected one of: rbps, wbps, riops, wiops; did you mean `wbps`?",
+            ],
         ),
         (
             limit("set", "{io.max: vda}"),

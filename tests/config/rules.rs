@@ -272,3 +272,55 @@ fn an_item_after_a_bad_one_is_told_at_its_own_place() {
         parse(text).unwrap_err().list().iter().map(config::Problem::line).collect();
     assert_eq!(shown, [Some(2), Some(6)]);
 }
+
+#[test]
+fn what_can_hold_is_taken() {
+    let test = |signal: &str, rest: &str| format!("{{signal: {signal}, {rest}}}");
+    let (low, high) = (test("cpu.usage", "below: 1"), test("cpu.usage", "above: 2"));
+    for when in [
+        // A range; either side; sides of which one is under an `any`; the opposite of what cannot hold.
+        format!("{{all: [{}, {}]}}", test("cpu.usage", "above: 1"), test("cpu.usage", "below: 2")),
+        format!("{{any: [{low}, {high}]}}"),
+        format!("{{all: [{{any: [{low}, {high}]}}, {{any: [{high}, {low}]}}]}}"),
+        format!("{{not: {{all: [{low}, {high}]}}}}"),
+        // Not the same: another cgroup, another kind of threshold.
+        format!("{{all: [{low}, {}]}}", test("cpu.usage", "of: parent, above: 2")),
+        format!("{{all: [{low}, {}]}}", test("cpu.usage", "above: 90%, of_limit: true")),
+        // It went above only just now.
+        format!("{{all: [{high}, {{not: {}}}]}}", test("cpu.usage", "above: 2, for: 30s")),
+        test("memory.growth", "below: -1MiB/s"),
+        test("memory.pressure.some.avg10", "below: 100%"),
+        test("memory.current", "above: 0"),
+    ] {
+        policy(&format!("    when: {when}\n    steps: [{{notify: {{}}}}]"));
+    }
+    for (when, clear) in [
+        ("cpu.usage, above: 2", "cpu.usage, below: 1.9"),
+        ("cpu.usage, above: 2", "pids.current, above: 5"),
+        ("cpu.usage, above: 2", "cpu.usage, of: parent, above: 2"),
+        ("memory.headroom, below: 1GiB", "memory.headroom, above: 2GiB"),
+    ] {
+        policy(&format!(
+            "    when: {{signal: {when}}}\n    clear: {{signal: {clear}}}\n    steps: [{{notify: {{}}}}]"
+        ));
+    }
+}
+
+#[test]
+fn what_may_match_more_than_the_protected_is_taken() {
+    let safety = "safety: {scope: [/a/**], protect: [{path: /a/p/**}, {unit: ssh.service}]}\n";
+    for selector in [
+        "{path: /a/**}",
+        "{path: \"/a/p*\"}",
+        "{path: /**}",
+        "{unit: \"*.service\"}",
+        "{any: [{path: /a/p/x}, {path: /a/q}]}",
+        "{path: \"/*/b\", not: [{path: /a/p/b}]}",
+        "{slice: a.slice, not: [{slice: a.slice, unit: b.service}]}",
+    ] {
+        let text = format!(
+            "{safety}policies: [{{name: p, match: {selector}, when: {{signal: cpu.usage, above: 2}}, steps: [{{kill: {{}}}}]}}]"
+        );
+        assert!(parse(&text).is_ok(), "{text}: {}", parse(&text).unwrap_err());
+    }
+}

@@ -5,8 +5,8 @@ use crate::config::place::{Issues, Place};
 use crate::policy::condition::{Compare, Condition, Of, Test, Threshold};
 use crate::policy::signal::{Quantity, Resource, Signal, Stall};
 
-/// A comparison and the place of the value that it compares with.
-type Found<'c, 'p> = (&'c Test, Compare, &'p Place<'p>);
+/// A comparison, on which side the value must be, if that is said, and the comparison's place.
+type Found<'c, 'p> = (&'c Test, Option<Compare>, &'p Place<'p>);
 
 /// What must hold at the same time.
 struct Bound<'c> {
@@ -29,8 +29,7 @@ fn walk<'c>(
 ) {
     match condition {
         Condition::Test(test) => {
-            let compare = if negated { opposite(test.compare) } else { test.compare };
-            bound(test, compare, bounds, at, issues);
+            bound(test, side(test, negated), bounds, at, issues);
         }
         Condition::Not(inner) => walk(inner, !negated, bounds, &at.key("not"), issues),
         Condition::All(inner) | Condition::Any(inner) => {
@@ -52,6 +51,15 @@ fn walk<'c>(
     }
 }
 
+/// On which side the value must be. That something has not been so for a time says nothing about what is now.
+fn side(test: &Test, negated: bool) -> Option<Compare> {
+    match negated {
+        false => Some(test.compare),
+        true if test.hold.is_zero() => Some(opposite(test.compare)),
+        true => None,
+    }
+}
+
 const fn opposite(compare: Compare) -> Compare {
     match compare {
         Compare::Above => Compare::Below,
@@ -68,7 +76,7 @@ const fn key(compare: Compare) -> &'static str {
 
 fn bound<'c>(
     test: &'c Test,
-    compare: Compare,
+    compare: Option<Compare>,
     bounds: &mut Vec<Bound<'c>>,
     at: &Place<'_>,
     issues: &mut Issues,
@@ -78,6 +86,7 @@ fn bound<'c>(
         issues.add(&at, message, expected);
         return;
     }
+    let Some(compare) = compare else { return };
     for other in bounds.iter() {
         let apart = match (compare, other.compare) {
             (Compare::Above, Compare::Below) => of_the_same(test, other.test, |mine, its| mine >= its),
@@ -140,8 +149,11 @@ fn out_of_range(test: &Test) -> Option<(String, String)> {
 /// undoes in turn.
 pub(super) fn refuse_wrong_side(when: &Condition, clear: &Condition, at: &Place<'_>, issues: &mut Issues) {
     let mut triggers = Vec::new();
-    each_test(when, false, &Place::Document(0), &mut |(test, compare, _)| triggers.push((test, compare)));
+    each_test(when, false, &Place::Document(0), &mut |(test, side, _)| {
+        triggers.extend(side.map(|side| (test, side)));
+    });
     each_test(clear, false, at, &mut |(test, compare, at)| {
+        let Some(compare) = compare else { return };
         let wrong = triggers.iter().find(|(trigger, side)| match (side, compare) {
             (Compare::Above, Compare::Below) => of_the_same(test, trigger, |clear, trigger| clear >= trigger),
             (Compare::Below, Compare::Above) => of_the_same(test, trigger, |clear, trigger| clear <= trigger),
@@ -168,7 +180,7 @@ fn each_test<'c>(
 ) {
     match condition {
         Condition::Test(test) => {
-            visit((test, if negated { opposite(test.compare) } else { test.compare }, at));
+            visit((test, side(test, negated), at));
         }
         Condition::Not(inner) => each_test(inner, !negated, &at.key("not"), visit),
         Condition::All(inner) | Condition::Any(inner) => {

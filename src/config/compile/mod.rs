@@ -76,7 +76,8 @@ pub(super) fn compile(raw: &RawConfig, drop_ins: &[RawDropIn], users: Users) -> 
     }
     let safety = raw.safety.as_ref();
     config.safety = safety::safety(safety, users, &document.key("safety"), &mut issues);
-    let mut rules = rules::Reader::new(&config.safety, Surroundings { safety, users }, &mut issues);
+    let around = Surroundings::new(safety, users);
+    let mut rules = rules::Reader::new(&config.safety, &around, &mut issues);
     rules.read(&document, raw.limits.as_deref(), raw.policies.as_deref());
     for (raw, at) in drop_ins.iter().zip(1..) {
         rules.read(&Place::Document(at), raw.limits.as_deref(), raw.policies.as_deref());

@@ -26,7 +26,7 @@ const COOLDOWN: Cooldown = Cooldown { target: Duration::from_secs(300), host: Du
 /// Reads the rules of one document after another.
 pub(super) struct Reader<'r> {
     safety: &'r Safety,
-    around: Surroundings<'r>,
+    around: &'r Surroundings,
     issues: &'r mut Issues,
     rules: Rules,
     names: HashMap<Arc<str>, Written>,
@@ -35,7 +35,7 @@ pub(super) struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     /// Nothing was read yet.
-    pub(super) fn new(safety: &'r Safety, around: Surroundings<'r>, issues: &'r mut Issues) -> Self {
+    pub(super) fn new(safety: &'r Safety, around: &'r Surroundings, issues: &'r mut Issues) -> Self {
         Self { safety, around, issues, rules: Rules::default(), names: HashMap::new(), seen: 0 }
     }
 

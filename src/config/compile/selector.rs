@@ -1,6 +1,6 @@
 //! Which cgroups a rule is about, and whether there can be any.
 
-use super::overlap::{covers, disjoint};
+use super::overlap::{Pattern, covers, disjoint};
 use crate::config::place::{Issues, Place};
 use crate::config::raw::{RawMatch, RawMatcher, RawSafety};
 use crate::config::users::Users;
@@ -65,18 +65,33 @@ pub(super) fn matcher<'r>(
 }
 
 /// What a selector is held against.
-#[derive(Clone, Copy)]
-pub(super) struct Surroundings<'s> {
-    /// `safety:`, as it is written.
-    pub(super) safety: Option<&'s RawSafety>,
-    /// How the names of users are understood.
-    pub(super) users: Users,
+pub(super) struct Surroundings {
+    protect: Vec<Vec<Pattern>>,
+    scope: Option<Vec<Pattern>>,
+    users: Users,
+}
+
+impl Surroundings {
+    /// What `safety:` says, and how the names of users are understood.
+    pub(super) fn new(safety: Option<&RawSafety>, users: Users) -> Self {
+        let protect = safety.and_then(|safety| safety.protect.as_deref()).unwrap_or_default();
+        let scope = safety.and_then(|safety| safety.scope.as_deref()).filter(|scope| !scope.is_empty());
+        Self {
+            protect: protect.iter().map(|raw| patterns(raw.says())).collect(),
+            scope: scope.map(|scope| scope.iter().map(|glob| Pattern::new("path", glob)).collect()),
+            users,
+        }
+    }
+}
+
+fn patterns<'r>(says: impl Iterator<Item = (&'static str, &'r str)>) -> Vec<Pattern> {
+    says.map(|(key, text)| Pattern::new(key, text)).collect()
 }
 
 /// Reads `match:`.
 pub(super) fn selector(
     raw: &RawMatch,
-    around: Surroundings<'_>,
+    around: &Surroundings,
     at: &Place<'_>,
     issues: &mut Issues,
 ) -> Option<Selector> {
@@ -104,7 +119,7 @@ pub(super) fn selector(
     if issues.len() > before {
         return None;
     }
-    if let Some((message, expected)) = nothing_left(raw, &own, around) {
+    if let Some((message, expected)) = nothing_left(raw, around) {
         issues.add(at, message, expected);
         return None;
     }
@@ -121,37 +136,23 @@ fn matchers(raw: &[RawMatcher], users: Users, at: &Place<'_>, issues: &mut Issue
     raw.iter().enumerate().filter_map(read).collect()
 }
 
-/// One description, as it is written.
-type Says<'r> = Vec<(&'static str, &'r str)>;
-
 /// Why no cgroup can be acted on, if that is sure: what is wrong, and what was expected.
-fn nothing_left(
-    raw: &RawMatch,
-    own: &Says<'_>,
-    around: Surroundings<'_>,
-) -> Option<(&'static str, &'static str)> {
-    let said = |all: &'_ Option<Vec<RawMatcher>>| -> Vec<Vec<(&'static str, String)>> {
-        let owned = |raw: &RawMatcher| raw.says().map(|(key, text)| (key, text.to_owned())).collect();
-        all.iter().flatten().map(owned).collect()
-    };
-    let own: Vec<(&'static str, String)> = own.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
-    let any = if raw.any.is_some() { said(&raw.any) } else { vec![own] };
-    let not = said(&raw.not);
-    let protect = around.safety.map_or_else(Vec::new, |safety| said(&safety.protect));
-    let scope = around.safety.and_then(|safety| safety.scope.as_deref());
+fn nothing_left(raw: &RawMatch, around: &Surroundings) -> Option<(&'static str, &'static str)> {
+    let several =
+        |raw: &[RawMatcher]| -> Vec<Vec<Pattern>> { raw.iter().map(|raw| patterns(raw.says())).collect() };
+    let any = raw.any.as_deref().map_or_else(|| vec![patterns(raw.says())], several);
+    let not = several(raw.not.as_deref().unwrap_or_default());
 
-    let path = |says: &[(&'static str, String)]| {
-        says.iter().find(|(key, _)| *key == "path").map(|(_, path)| path.clone())
+    let is_left_out = |says: &[Pattern]| not.iter().any(|other| covers(other, says));
+    let is_protected = |says: &[Pattern]| {
+        says.iter().any(Pattern::is_root) || around.protect.iter().any(|other| covers(other, says))
     };
-    let is_left_out = |says: &Vec<_>| not.iter().any(|other| covers(other, says));
-    let is_protected = |says: &Vec<(&'static str, String)>| {
-        path(says).is_some_and(|path| path == "/") || protect.iter().any(|other| covers(other, says))
+    let is_outside = |says: &[Pattern]| {
+        let path = says.iter().find(|pattern| pattern.is_path());
+        path.zip(around.scope.as_ref())
+            .is_some_and(|(path, scope)| scope.iter().all(|glob| disjoint(glob, path)))
     };
-    let is_outside = |says: &Vec<(&'static str, String)>| match (scope, path(says)) {
-        (Some(scope), Some(path)) => !scope.is_empty() && scope.iter().all(|glob| disjoint(glob, &path)),
-        _ => false,
-    };
-    if any.iter().all(is_left_out) {
+    if any.iter().all(|says| is_left_out(says)) {
         return Some(("`not` leaves nothing of what this matches", "expected exceptions that are narrower"));
     }
     if any.iter().all(|says| is_left_out(says) || is_protected(says)) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -123,8 +124,6 @@ pub(in crate::config) enum RawReclaim {
 pub(in crate::config) struct RawReclaimMap {
     pub(in crate::config) amount: Option<RawText>,
 }
-
-use nix::sys::signal::Signal;
 
 super::named! {
     /// A signal that ends a process, or asks it to end.
