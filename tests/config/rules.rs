@@ -250,8 +250,8 @@ fn users_are_known_by_name_on_their_own_host() {
 
     std::fs::write(&file, text("nobody-has-this-name")).unwrap();
     let problems = config::load(Some(&file)).unwrap_err();
-    assert_eq!(problems.list()[0].message(), "this host has no user `nobody-has-this-name`");
-    let expected = "expected the name or the number of a user, or a glob such as `1*`";
+    assert_eq!(problems.list()[0].message(), "/etc/passwd has no user `nobody-has-this-name`");
+    let expected = "expected the name of a user there, a number, or a glob of numbers such as `1*`";
     assert_eq!(problems.list()[0].expected(), expected);
     assert!(config::load_of(Some(&file), Users::Elsewhere).is_ok(), "another host may know it");
 }

@@ -43,7 +43,11 @@ pub(super) fn matcher<'r>(
         let number = match number {
             Ok(number) => number,
             Err(message) => {
-                issues.add(&at, message, "expected the name or the number of a user, or a glob such as `1*`");
+                issues.add(
+                    &at,
+                    message,
+                    "expected the name of a user there, a number, or a glob of numbers such as `1*`",
+                );
                 continue;
             }
         };
