@@ -22,6 +22,7 @@ pub mod notify;
 pub mod order;
 pub mod plan;
 mod protection;
+mod real;
 pub mod safety;
 pub mod stats;
 mod timestamp;

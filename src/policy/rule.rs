@@ -30,6 +30,14 @@ pub struct Rules {
     pub policies: Vec<Arc<Policy>>,
 }
 
+impl Rules {
+    /// Whether there is nothing to judge.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.limits.is_empty() && self.policies.is_empty()
+    }
+}
+
 /// A standing limit: kept as written while matched, put back when the rule goes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitRule {

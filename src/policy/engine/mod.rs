@@ -3,6 +3,7 @@
 //! It is fed snapshots and the time that stands in them, and nothing else: no feedback of what became of its decisions.
 //! A recorded sequence thus gives the same decisions twice, and a dry run the same as the real one.
 
+mod deadline;
 mod evidence;
 mod explain;
 mod state;
