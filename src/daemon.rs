@@ -360,7 +360,7 @@ impl Source for Shared {
             let loaded = tokio::task::block_in_place(|| self.load());
             self.own.reloaded(loaded.is_ok(), SystemTime::now());
             if let Some((_, reporter)) = &*self.enforcing.lock().unwrap_or_else(PoisonError::into_inner) {
-                reporter.reloaded(loaded.as_ref().map(|()| ()).map_err(String::as_str));
+                reporter.reloaded(loaded.as_ref().err().map(String::as_str));
             }
             match loaded {
                 Ok(()) => {

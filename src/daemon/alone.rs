@@ -12,7 +12,7 @@ use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, Event};
 use crate::enforce::order::Done;
-use crate::enforce::plan::{Facts, Guard, Planned};
+use crate::enforce::plan::{Guard, Planned};
 use crate::kernel::layout::Paths;
 use crate::metrics::Own;
 use crate::model::{CollectorSet, Snapshot, WatchMethod};
@@ -92,18 +92,13 @@ impl Alone {
             Ok(wanted) => wanted,
             Err(answer) => return answer,
         };
-        let now = self.surroundings.refresh();
-        let (ownership, delegated) = self.surroundings.owner(&target);
+        self.surroundings.refresh();
         let unsupported = self.surroundings.unsupported(&wanted.wish);
-        let facts = Facts {
-            now,
-            snapshot: &self.snapshot,
-            residents: self.surroundings.residents(),
-            ownership: &ownership,
-            delegated,
-            unsupported: unsupported.as_deref(),
-        };
-        let planned = self.guard.plan(&wanted, &facts);
+        let view = View::pass(&self.snapshot);
+        let guard = &mut self.guard;
+        let planned = self
+            .surroundings
+            .with_facts(&target, &view, unsupported.as_deref(), |facts| guard.plan(&wanted, facts));
         if let Planned::Nothing = planned {
             return Answer::failed("nothing was planned".to_owned());
         }

@@ -18,7 +18,7 @@ use super::surroundings::Surroundings;
 use super::triggers::Triggers;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, ForeignWriter};
-use crate::enforce::plan::{Facts, Guard, Planned, Request};
+use crate::enforce::plan::{Guard, Planned, Request};
 use crate::metrics::Enforcement as Told;
 use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
 use crate::policy::decision::Decision;
@@ -121,13 +121,17 @@ impl Judge {
     fn judge(&mut self, view: &View<'_>, noticed: Duration) {
         let began = Instant::now();
         self.engine.throttled_by_us(throttles(&self.enforcer));
-        let decisions: Vec<Decision> = self.engine.evaluate(view).to_vec();
+        self.surroundings.refresh();
+        let untouchable = |target: &Identity| {
+            self.surroundings.with_facts(target, view, None, |facts| self.guard.is_untouchable(target, facts))
+        };
+        let decisions: Vec<Decision> = self.engine.evaluate_sparing(view, &untouchable).to_vec();
         let changes = self.standing.evaluate(view).to_vec();
         self.judged = view.at;
         self.reporter.evaluated(began.elapsed());
         for decision in &decisions {
             if let Some(request) = Request::decided(decision) {
-                self.submit(&Request { noticed, ..request }, view.snapshot);
+                self.submit(&Request { noticed, ..request }, view);
             }
         }
         for change in changes {
@@ -136,30 +140,21 @@ impl Judge {
                 // Who is gone has nothing to be put back: undoing closes what the journal holds of it.
                 Keep::Withdraw | Keep::Gone => Request::withdrawn(&change.rule.name, &change.target, noticed),
             };
-            self.submit(&request, view.snapshot);
+            self.submit(&request, view);
         }
     }
 
-    fn submit(&mut self, request: &Request, snapshot: &Snapshot) -> Option<u64> {
-        let planned = self.plan(request, snapshot);
-        let id = order_of(&planned);
+    fn submit(&mut self, request: &Request, view: &View<'_>) {
+        let planned = self.plan(request, view);
         self.enforcer.carry_out(planned);
-        id
     }
 
-    fn plan(&mut self, request: &Request, snapshot: &Snapshot) -> Planned {
-        let now = self.surroundings.refresh();
-        let (ownership, delegated) = self.surroundings.owner(&request.target);
+    fn plan(&mut self, request: &Request, view: &View<'_>) -> Planned {
+        self.surroundings.refresh();
         let unsupported = self.surroundings.unsupported(&request.wish);
-        let facts = Facts {
-            now,
-            snapshot,
-            residents: self.surroundings.residents(),
-            ownership: &ownership,
-            delegated,
-            unsupported: unsupported.as_deref(),
-        };
-        self.guard.plan(request, &facts)
+        let Self { surroundings, guard, .. } = self;
+        surroundings
+            .with_facts(&request.target, view, unsupported.as_deref(), |facts| guard.plan(request, facts))
     }
 
     /// Says who wrote which control, and has what a rule keeps looked at.
@@ -224,7 +219,7 @@ impl Judge {
                     let _ = reply.send(answer);
                 }
                 Ok(wanted) => {
-                    let planned = self.plan(&wanted, &snapshot);
+                    let planned = self.plan(&wanted, &View::pass(&snapshot));
                     match order_of(&planned) {
                         Some(id) => {
                             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reply);

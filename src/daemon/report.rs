@@ -100,9 +100,9 @@ impl Reporter {
         self.own.woken(cause);
     }
 
-    /// A configuration was read again.
-    pub fn reloaded(&self, result: Result<(), &str>) {
-        self.audit.reload(result);
+    /// A configuration was read again, or could not be.
+    pub fn reloaded(&self, problem: Option<&str>) {
+        self.audit.reload(problem.map_or(Ok(()), Err));
     }
 
     /// Somebody wrote a control.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::enforce::plan::{Ownership, Residents, Wish};
+use crate::enforce::plan::{Facts, Ownership, Residents, Wish};
 use crate::kernel::control::Control;
 use crate::kernel::layout::{Layout, Paths};
 use crate::kernel::owner::{self, Delegation};
 use crate::model::{Identity, OwnerLabel};
+use crate::policy::engine::View;
 
 /// How long what was found out about the host's residents is believed: processes move rarely.
 const BELIEVED: Duration = Duration::from_secs(10);
@@ -50,14 +51,33 @@ impl Surroundings {
         clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
     }
 
-    /// Looks again who lives where, if that was long ago. Tells the time.
-    pub fn refresh(&mut self) -> Duration {
+    /// What the guard rails need to know of one cgroup, as it was at the last look at the host.
+    pub fn with_facts<T>(
+        &self,
+        target: &Identity,
+        view: &View<'_>,
+        unsupported: Option<&str>,
+        ask: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
+        let (ownership, delegated) = self.owner(target);
+        ask(&Facts {
+            now: self.now(),
+            snapshot: view.snapshot,
+            fresh: view.fresh,
+            residents: &self.residents,
+            ownership: &ownership,
+            delegated,
+            unsupported,
+        })
+    }
+
+    /// Looks again who lives where, if that was long ago.
+    pub fn refresh(&mut self) {
         let now = self.now();
         if self.seen.is_none_or(|seen| now.saturating_sub(seen) > BELIEVED) {
             self.residents = self.look();
             self.seen = Some(now);
         }
-        now
     }
 
     fn look(&self) -> Residents {
@@ -76,16 +96,11 @@ impl Surroundings {
         }
     }
 
-    /// Who lives where, as of the last look.
-    pub const fn residents(&self) -> &Residents {
-        &self.residents
-    }
-
     /// Who manages a cgroup, and whether that one gave it away.
     ///
     /// By its name: a runtime's containers are known by their paths, and what has the name of a unit or slice is
     /// systemd's where systemd runs.
-    pub fn owner(&self, target: &Identity) -> (Ownership, bool) {
+    fn owner(&self, target: &Identity) -> (Ownership, bool) {
         let ownership = if let Some(runtime) = target.owner.get(OwnerLabel::Runtime) {
             Ownership::Runtime(runtime.to_owned())
         } else if self.systemd

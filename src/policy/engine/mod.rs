@@ -48,6 +48,10 @@ impl<'a> View<'a> {
     }
 }
 
+/// Whether a cgroup may not be touched, whatever it does. It is asked of candidates only. What it answers must follow from
+/// the configuration and the host, not from decisions: the engine stays replayable.
+pub type Untouchable<'a> = &'a dyn Fn(&Identity) -> bool;
+
 /// A living cgroup, at its place in the order of paths.
 #[derive(Clone, Debug)]
 struct Place {
@@ -173,6 +177,11 @@ impl Engine {
 
     /// Looks, and decides. The decisions stand until the next call, in the order in which they are to be carried out.
     pub fn evaluate(&mut self, view: &View<'_>) -> &[Decision] {
+        self.evaluate_sparing(view, &|_| false)
+    }
+
+    /// The same, where some cgroups may not be touched: see [`Untouchable`].
+    pub fn evaluate_sparing(&mut self, view: &View<'_>, untouchable: Untouchable<'_>) -> &[Decision] {
         self.decisions.clear();
         for mut decision in self.withdrawn.drain(..) {
             decision.at = view.at;
@@ -196,7 +205,7 @@ impl Engine {
             watched.advance(touched, sight, |watched, at, verdict| {
                 decisions.push(decision(watched, at, verdict, Vec::new(), sight));
             });
-            self.chosen.choose(watched, sight, |watched, at, verdict, spared| {
+            self.chosen.choose(watched, sight, untouchable, |watched, at, verdict, spared| {
                 decisions.push(decision(watched, at, verdict, spared, sight));
             });
             if !watched.decides() {

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Sight;
 use super::state::{self, State};
 use super::watched::Watched;
+use super::{Sight, Untouchable};
 use crate::policy::condition::Truth;
 use crate::policy::decision::{Spared, Verdict};
 use crate::policy::signal::Signal;
@@ -43,10 +43,14 @@ impl Chosen {
     ///
     /// A policy that rests from a target rests from that target only: the next worst takes its place. Where that is not
     /// wanted, `cooldown.host` has the policy rest from all others as well.
+    ///
+    /// The first step on one that may not be touched is said once, so that the refusal is seen; the next worst takes its
+    /// place, and a policy that matches the root as well is not kept busy with it.
     pub fn choose(
         &mut self,
         watched: &mut Watched,
         sight: Sight<'_>,
+        untouchable: Untouchable<'_>,
         mut say: impl FnMut(&Watched, usize, Verdict, Vec<Spared>),
     ) {
         let entries = &watched.entries;
@@ -68,7 +72,16 @@ impl Chosen {
             if room == 0 {
                 break;
             }
-            match bar(watched, sight, &self.open, at) {
+            let barred = bar(watched, sight, &self.open, at);
+            if !matches!(barred, Some(Bar::Unworthy(_) | Bar::Related(_)))
+                && untouchable(sight.identity(watched.entries[at].place))
+            {
+                if !std::mem::replace(&mut watched.entries[at].told, true) {
+                    say(watched, at, Verdict::Act { step: 0 }, Vec::new());
+                }
+                continue;
+            }
+            match barred {
                 None => {
                     room -= 1;
                     let place = watched.entries[at].place;
