@@ -1,5 +1,7 @@
 //! The policy engine, on hosts made of a few numbers.
 
 mod builder;
+mod changes;
 mod signals;
 mod states;
+mod victims;
