@@ -2,6 +2,7 @@
 
 mod builder;
 mod changes;
+mod properties;
 mod signals;
 mod states;
 mod victims;
