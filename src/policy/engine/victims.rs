@@ -21,6 +21,8 @@ pub struct Chosen {
     ranked: Vec<usize>,
     /// Those that are begun on.
     victims: Vec<usize>,
+    /// Those that would be, if the policy did not rest, and until when it does.
+    resting: Vec<(usize, Duration)>,
     /// The places of those that the policy is not done with.
     open: Vec<u32>,
 }
@@ -65,6 +67,7 @@ impl Chosen {
         }
         self.ranked.sort_unstable_by(|&a, &b| rank(watched, sight, a, b).then(a.cmp(&b)));
         self.victims.clear();
+        self.resting.clear();
         self.open.clear();
         self.open
             .extend(entries.iter().filter(|entry| entry.state.episode().is_some()).map(|entry| entry.place));
@@ -90,10 +93,10 @@ impl Chosen {
                     watched.began = Some((sight.now, Arc::clone(sight.identity(place))));
                 }
                 Some(Bar::Unworthy(_) | Bar::Related(_)) => {}
-                Some(Bar::Cooldown(until)) => tell(watched, at, until, &mut say),
+                Some(Bar::Cooldown(until)) => self.resting.push((at, until)),
                 Some(Bar::HostCooldown(until)) => {
                     room -= 1;
-                    tell(watched, at, until, &mut say);
+                    self.resting.push((at, until));
                 }
             }
         }
@@ -105,6 +108,12 @@ impl Chosen {
                 say(watched, at, verdict, spared.take().unwrap_or_default());
             });
             watched.entries[at].state = state;
+        }
+        for &(at, until) in &self.resting {
+            // Once for each time that the condition came to hold.
+            if !std::mem::replace(&mut watched.entries[at].told, true) {
+                say(watched, at, Verdict::Resting { step: 0, until }, Vec::new());
+            }
         }
     }
 
@@ -151,18 +160,6 @@ pub fn barred(watched: &Watched, sight: Sight<'_>, at: usize) -> Option<String> 
             watched.policy.victim.max
         )
     })
-}
-
-/// Says, once for each time, that the policy rests instead of beginning.
-fn tell(
-    watched: &mut Watched,
-    at: usize,
-    until: Duration,
-    say: &mut impl FnMut(&Watched, usize, Verdict, Vec<Spared>),
-) {
-    if !std::mem::replace(&mut watched.entries[at].told, true) {
-        say(watched, at, Verdict::Resting { step: 0, until }, Vec::new());
-    }
 }
 
 /// The worse of two candidates comes first. What is not known is not held against anybody.
