@@ -55,6 +55,7 @@ fn done() -> Done {
         expires: None,
         allow_oom: false,
         loosens: false,
+        seen: Vec::new(),
         noticed: Duration::ZERO,
         evidence: Evidence { findings: vec![finding], spared: vec![spared] },
         dry_run: false,

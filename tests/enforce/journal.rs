@@ -16,7 +16,7 @@ const BOOT: &str = "this boot";
 
 fn claim(journal: &mut Journal, target: &Identity, control: Option<(Knob, u64)>) -> u64 {
     let entry = journal.next_entry();
-    let saved = control.clone().map(|(knob, value)| {
+    let saved = control.map(|(knob, value)| {
         (Saved { knob, value: unset(), raw: unset().to_string().into() }, Value::of(value))
     });
     let control = saved.as_ref().map(|(saved, value)| (saved, value));

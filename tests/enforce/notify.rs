@@ -61,6 +61,7 @@ fn order(notify: &Notify) -> Order {
         expires: None,
         allow_oom: false,
         loosens: false,
+        seen: Vec::new(),
         noticed: Duration::ZERO,
         evidence: Evidence { findings: vec![finding], spared: Vec::new() },
         dry_run: false,

@@ -9,8 +9,8 @@ use stockade::enforce::order::{Deed, Order, Outcome};
 use stockade::enforce::plan::{Facts, Guard, Ownership, Planned, Request, Residents, Wish};
 use stockade::enforce::safety::{Budget, Safety, Writer};
 use stockade::model::{
-    Cgroup, CollectorSet, Field, Host, Identity, Knob, LayoutKind, Limit, Owner, OwnerLabel, PathGlob,
-    Readings, Report, Snapshot, Value, WatchMethod, display_path,
+    Cgroup, CollectorSet, Control, Controls, Field, Host, Identity, Knob, LayoutKind, Limit, Owner,
+    OwnerLabel, PathGlob, Readings, Report, Snapshot, Value, WatchMethod, display_path,
 };
 use stockade::policy::condition::Condition;
 use stockade::policy::decision::{Decision, Evidence, UndoReason, Verdict};
@@ -34,6 +34,8 @@ fn snapshot() -> Snapshot {
             id,
             owner,
         };
+        let mut controls = Controls::default();
+        controls.set(Control::MemoryMax, Some(Limit::Value(7000)));
         let mut readings = Readings::default();
         readings.set(Field::MemoryCurrent, Some(1000));
         readings.set(Field::PidsCurrent, Some(10));
@@ -46,7 +48,7 @@ fn snapshot() -> Snapshot {
             sampled: Duration::ZERO,
             ended: None,
             readings,
-            controls: Arc::default(),
+            controls: Arc::new(controls),
         }
     };
     Snapshot {
@@ -359,6 +361,9 @@ fn decisions_and_limits_become_requests() {
         let order = go(guard.plan(&decided(verdict).unwrap(), &stage.facts(100)));
         assert!(matches!(order.deed, Deed::Undo));
     }
+    let wish = set(Knob::MemoryMax, Amount::OfCurrent(2.0), None);
+    let order = go(stage.plan(&mut guard, "/a", wish));
+    assert_eq!(order.seen, [(Knob::MemoryMax, Value::of(7000))]);
     let rule = LimitRule {
         name: "limit".into(),
         mode: None,
