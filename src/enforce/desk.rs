@@ -369,6 +369,7 @@ fn undo_order(rule: Arc<str>, target: &Arc<Identity>) -> Arc<Order> {
         expires: None,
         allow_oom: false,
         loosens: false,
+        seen: Vec::new(),
         noticed: now(),
         evidence: Evidence::default(),
         dry_run: false,

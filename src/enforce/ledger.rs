@@ -15,6 +15,9 @@ pub const REASSERTS: usize = 5;
 /// See [`REASSERTS`].
 pub const REASSERT_WITHIN: Duration = Duration::from_secs(60);
 
+/// How many controls are remembered after the last claim on them ended.
+const LEFT: usize = 256;
+
 /// Which cgroup: its path and its kernel id.
 pub type Key = (Box<[u8]>, u64);
 
@@ -103,6 +106,8 @@ pub enum Drift {
 #[derive(Debug, Default)]
 pub struct Ledger {
     accounts: BTreeMap<Key, Account>,
+    /// What claims that ended had left in controls: a decision may be made on a look at the host that still had it.
+    left: VecDeque<(Key, Knob, Value)>,
 }
 
 #[derive(Debug)]
@@ -198,6 +203,17 @@ impl Ledger {
         }
     }
 
+    /// Whether somebody else wrote a control that nobody claims, between a look that saw `seen` and now, when it is
+    /// `present`. What a claim that ended meanwhile had put there is nobody else's.
+    #[must_use]
+    pub fn is_foreign(&self, target: &Identity, knob: &Knob, seen: &Value, present: &Value) -> bool {
+        let mine = || {
+            let key = key_of(target);
+            self.left.iter().any(|(of, which, value)| *of == key && which == knob && value == seen)
+        };
+        seen != present && self.original(target, knob).is_none() && !mine()
+    }
+
     /// Claims the freezer. The rule's older claim is replaced, and returned.
     pub fn claim_freeze(&mut self, target: &Arc<Identity>, claim: Claim) -> Option<Claim> {
         let account = self.account(target);
@@ -257,6 +273,8 @@ impl Ledger {
                 let written = held.written.clone();
                 let claim = held.settings.remove(at).claim;
                 let restore = if held.settings.is_empty() {
+                    self.left.extend(held.written.take().map(|value| (key.clone(), knob.clone(), value)));
+                    self.left.drain(..self.left.len().saturating_sub(LEFT));
                     account
                         .knobs
                         .remove(&knob)

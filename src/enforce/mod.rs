@@ -2,7 +2,8 @@
 //!
 //! - [`safety`]: PURE, what may be done at all, and to whom.
 //! - [`order`]: PURE, what is to be done, and what came of it.
-//! - [`plan`]: PURE, the guard rails between a decision and an order.
+//! - [`request`]: PURE, what somebody wants done.
+//! - [`plan`]: PURE, the guard rails between a request and an order.
 //! - [`ledger`]: PURE, who claims which control, what is in force, and what was before.
 //! - [`journal`]: the ledger's claims on disk, before the kernel is written, and their undoing at the next start.
 //! - [`actuator`]: the kernel as enforcement sees it.
@@ -12,6 +13,7 @@
 //! - [`stats`]: the numbers behind the metrics.
 
 pub mod actuator;
+mod amount;
 pub mod apply;
 pub mod audit;
 mod budget;
@@ -23,7 +25,9 @@ pub mod order;
 pub mod plan;
 mod protection;
 mod real;
+pub mod request;
 pub mod safety;
 pub mod stats;
 mod timestamp;
+mod undo;
 mod worker;

@@ -27,6 +27,10 @@ pub struct Order {
     /// Whether it may loosen what it finds. A standing limit and a person may, a policy may not: where its value is
     /// looser than the one that is there, the one that is there stays.
     pub loosens: bool,
+    /// What the controls were when it was decided, as far as that is known. Where one of them is something else when it
+    /// is to be written, somebody else is at work there, and nothing is done. A rule that [may loosen](Self::loosens)
+    /// does not ask.
+    pub seen: Vec<(Knob, Value)>,
     /// When what led to it was noticed (monotonic), for the reaction time.
     pub noticed: Duration,
     /// Why.

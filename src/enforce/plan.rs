@@ -17,155 +17,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::amount::{not_below_use, resolve, set_to, used_now};
 use super::budget::Kills;
 use super::order::{Deed, Done, Order, Outcome};
 use super::protection::Protection;
+pub use super::request::{BY_HAND, Request, Wish};
 use super::safety::{Safety, Writer};
-use crate::model::{Cgroup, Field, Identity, Knob, Limit, Readings, Snapshot, Value};
-use crate::policy::decision::{Decision, Evidence, Verdict};
-use crate::policy::rule::{Action, Amount, Kill, LimitRule, Mode, Notify, OnDrift, Setting};
-
-/// What somebody wants done.
-#[derive(Clone, Debug)]
-pub enum Wish {
-    /// Tell somebody.
-    Notify(Notify),
-    /// Claim controls.
-    Set {
-        /// Which, and how much.
-        settings: Vec<Setting>,
-        /// What is done when somebody else writes them.
-        on_drift: OnDrift,
-        /// Whether they may loosen what they find: see [`Order::loosens`].
-        loosens: bool,
-    },
-    /// Have the kernel take memory back.
-    Reclaim(Amount),
-    /// Stop every task.
-    Freeze,
-    /// Let them run again.
-    Thaw,
-    /// End every process.
-    Kill(Kill),
-    /// Take back what the rule did to the target.
-    Undo,
-}
-
-impl Wish {
-    /// Whether it only takes something back.
-    const fn takes_back(&self) -> bool {
-        matches!(self, Self::Undo | Self::Thaw)
-    }
-}
-
-/// A wish, before the guard rails.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The rule's name, `by hand` for a person's.
-    pub rule: Arc<str>,
-    /// The rule's own mode.
-    pub mode: Option<Mode>,
-    /// The policy's step, from 0, where it is one's.
-    pub step: Option<usize>,
-    /// Which cgroup.
-    pub target: Arc<Identity>,
-    /// What.
-    pub wish: Wish,
-    /// How long it stays.
-    pub ttl: Option<Duration>,
-    /// Whether a limit may be set below what is used now.
-    pub allow_oom: bool,
-    /// Until when the rule rests (monotonic), where it does.
-    pub rests_until: Option<Duration>,
-    /// When what led to it was noticed (monotonic).
-    pub noticed: Duration,
-    /// Why.
-    pub evidence: Evidence,
-}
-
-/// The name that a person's own orders go by.
-pub const BY_HAND: &str = "by hand";
-
-impl Request {
-    /// What a policy decided. A policy without the step that the decision names asks for nothing.
-    ///
-    /// A target that is [`Verdict::Gone`] becomes an undo as well: it closes what the journal holds of it.
-    #[must_use]
-    pub fn decided(decision: &Decision) -> Option<Self> {
-        let policy = &decision.policy;
-        let (step, rests_until) = match decision.verdict {
-            Verdict::Act { step } => (Some(step), None),
-            Verdict::Resting { step, until } => (Some(step), Some(until)),
-            Verdict::Undo { .. } | Verdict::Gone => (None, None),
-        };
-        let (wish, ttl) = match step {
-            None => (Wish::Undo, None),
-            Some(step) => {
-                let step = policy.steps.get(step)?;
-                let wish = match &step.action {
-                    Action::Notify(notify) => Wish::Notify(notify.clone()),
-                    Action::Set(settings) => {
-                        Wish::Set { settings: settings.clone(), on_drift: OnDrift::Yield, loosens: false }
-                    }
-                    Action::Reclaim(amount) => Wish::Reclaim(amount.clone()),
-                    Action::Freeze => Wish::Freeze,
-                    Action::Kill(kill) => Wish::Kill(*kill),
-                };
-                (wish, step.ttl)
-            }
-        };
-        Some(Self {
-            rule: Arc::clone(&policy.name),
-            mode: policy.mode,
-            step,
-            target: Arc::clone(&decision.target),
-            wish,
-            ttl,
-            allow_oom: policy.allow_oom,
-            rests_until,
-            noticed: decision.at,
-            evidence: decision.evidence.clone(),
-        })
-    }
-
-    /// A standing limit that begins to hold for a cgroup, or whose values changed.
-    #[must_use]
-    pub fn standing(rule: &LimitRule, target: &Arc<Identity>, noticed: Duration) -> Self {
-        let set = rule.set.iter().cloned();
-        let settings =
-            set.map(|(knob, value)| Setting { knob, amount: Amount::Fixed(value), at_least: None }).collect();
-        let wish = Wish::Set { settings, on_drift: rule.on_drift, loosens: true };
-        Self {
-            rule: Arc::clone(&rule.name),
-            mode: rule.mode,
-            allow_oom: rule.allow_oom,
-            ..Self::by_hand(target, wish, noticed)
-        }
-    }
-
-    /// A standing limit that no longer holds for a cgroup.
-    #[must_use]
-    pub fn withdrawn(rule: &Arc<str>, target: &Arc<Identity>, noticed: Duration) -> Self {
-        Self { rule: Arc::clone(rule), ..Self::by_hand(target, Wish::Undo, noticed) }
-    }
-
-    /// A person's own wish. `ttl` and `allow_oom` are to be filled in.
-    #[must_use]
-    pub fn by_hand(target: &Arc<Identity>, wish: Wish, noticed: Duration) -> Self {
-        Self {
-            rule: BY_HAND.into(),
-            mode: None,
-            step: None,
-            target: Arc::clone(target),
-            wish,
-            ttl: None,
-            allow_oom: false,
-            rests_until: None,
-            noticed,
-            evidence: Evidence::default(),
-        }
-    }
-}
+use crate::model::{Cgroup, Identity, Snapshot};
+use crate::policy::rule::Mode;
 
 /// Who manages a cgroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -300,6 +159,9 @@ impl Guard {
             return Planned::Refused { order, outcome, reason };
         }
         if let (Deed::Set { values, .. }, Some(target)) = (&mut order.deed, target) {
+            let seen = values.iter().filter(|_| !order.loosens);
+            order.seen =
+                seen.filter_map(|(knob, _)| Some((knob.clone(), set_to(knob, &target.controls)?))).collect();
             for (knob, value) in values {
                 let used = used_now(knob, &target.readings);
                 *value = not_below_use(knob, value, used, request.allow_oom);
@@ -327,6 +189,7 @@ impl Guard {
             expires: ttl.map(|ttl| now + ttl),
             allow_oom: request.allow_oom,
             loosens: matches!(request.wish, Wish::Set { loosens: true, .. }),
+            seen: Vec::new(),
             noticed: request.noticed,
             evidence: request.evidence.clone(),
             dry_run: mode != Mode::Enforce,
@@ -395,86 +258,5 @@ impl Guard {
             kills.count(&request.target, host, one, facts.now).map_err(|reason| (Outcome::Budget, reason))?;
         }
         Ok(())
-    }
-}
-
-/// The deed of a wish, its amounts in numbers. What cannot be told in numbers is left out, and said.
-fn resolve(wish: &Wish, readings: Option<&Readings>) -> (Deed, Result<(), String>) {
-    let mut resolved = Ok(());
-    let deed = match wish {
-        Wish::Notify(notify) => Deed::Notify(notify.clone()),
-        Wish::Undo => Deed::Undo,
-        Wish::Freeze => Deed::Freeze,
-        Wish::Thaw => Deed::Thaw,
-        Wish::Kill(kill) => Deed::Kill(*kill),
-        Wish::Reclaim(amount) => {
-            let used = readings.and_then(|readings| readings.get(Field::MemoryCurrent));
-            let bytes = amount_of(amount, used).as_ref().and_then(Value::number);
-            if bytes.is_none() {
-                resolved = Err("how much to reclaim is not known: memory.current was not read".to_owned());
-            }
-            Deed::Reclaim(bytes.unwrap_or(0))
-        }
-        Wish::Set { settings, on_drift, .. } => {
-            let mut values = Vec::with_capacity(settings.len());
-            for Setting { knob, amount, at_least } in settings {
-                let used = readings.and_then(|readings| used_now(knob, readings));
-                match amount_of(amount, used) {
-                    Some(Value::Limit(Limit::Value(number))) => {
-                        values.push((knob.clone(), Value::of(number.max(at_least.unwrap_or(0)))));
-                    }
-                    Some(other) => values.push((knob.clone(), other)),
-                    None => {
-                        resolved = Err(format!("`% of current` of {knob}: what is used now is not known"))
-                    }
-                }
-            }
-            Deed::Set { values, on_drift: *on_drift }
-        }
-    };
-    (deed, resolved)
-}
-
-/// An amount as a value; none where it depends on what is not known.
-fn amount_of(amount: &Amount, used: Option<u64>) -> Option<Value> {
-    match amount {
-        Amount::Fixed(value) => Some(value.clone()),
-        Amount::OfCurrent(share) => {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a share of a limit need not be exact to the byte"
-            )]
-            let number = used? as f64 * share;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "shares are checked to be positive, and a float cast stops at the ends"
-            )]
-            Some(Value::of(number as u64))
-        }
-    }
-}
-
-/// What a control's limit is measured against, where it is an amount that is used.
-fn used_now(knob: &Knob, readings: &Readings) -> Option<u64> {
-    let field = match knob {
-        Knob::MemoryMin | Knob::MemoryLow | Knob::MemoryHigh | Knob::MemoryMax => Field::MemoryCurrent,
-        Knob::MemorySwapMax => Field::MemorySwapCurrent,
-        Knob::PidsMax => Field::PidsCurrent,
-        _ => return None,
-    };
-    readings.get(field)
-}
-
-/// The value, raised to what is used now where less would have the kernel kill, or would fail forks and swapping
-/// for what is there already: `memory.max`, `memory.swap.max` and `pids.max`.
-///
-/// `memory.high` is not raised: to stand below the use is how it throttles, and it kills nothing.
-#[must_use]
-pub fn not_below_use(knob: &Knob, value: &Value, used: Option<u64>, allow_oom: bool) -> Value {
-    let guarded = matches!(knob, Knob::MemoryMax | Knob::MemorySwapMax | Knob::PidsMax);
-    match (value.number(), used) {
-        (Some(number), Some(used)) if guarded && !allow_oom && number < used => Value::of(used),
-        _ => value.clone(),
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use super::actuator::{Actuator, Fault, Held, Saved};
+use super::amount::not_below_use;
 use super::apply::{DriftAnswer, DriftSeen, ForeignWriter, Settings};
 use super::journal::{Intent, Journal, JournalError};
-use super::ledger::{Claim, Drift, Ended, Ledger, Restore, Setting};
+use super::ledger::{Claim, Drift, Ended, Ledger, Setting};
 use super::order::{Change, Deed, Done, Order, Outcome};
-use super::plan::not_below_use;
 use super::stats::{Stats, lock};
+use super::undo::ending_of_undo;
 use crate::model::{Identity, Knob, Value};
 use crate::policy::rule::OnDrift;
 
@@ -42,7 +43,7 @@ impl Books {
     }
 
     /// Notes something in the journal, which is there if anything was ever claimed.
-    fn note(&mut self, note: impl FnOnce(&mut Journal)) {
+    pub fn note(&mut self, note: impl FnOnce(&mut Journal)) {
         if let Some(journal) = &mut self.journal {
             note(journal);
         }
@@ -58,7 +59,7 @@ pub(super) enum Which {
 }
 
 impl Which {
-    fn is_match(&self, claim: &Claim) -> bool {
+    pub fn is_match(&self, claim: &Claim) -> bool {
         match self {
             Self::Rule(rule) => claim.rule == *rule,
             Self::Entries(entries) => entries.contains(&claim.entry),
@@ -90,19 +91,19 @@ pub(super) struct Finished {
 }
 
 /// What an order came to, before it is told.
-struct Ending {
-    outcome: Outcome,
-    detail: String,
-    changes: Vec<Change>,
-    unfinished: Vec<Ended>,
+pub(super) struct Ending {
+    pub outcome: Outcome,
+    pub detail: String,
+    pub changes: Vec<Change>,
+    pub unfinished: Vec<Ended>,
 }
 
 impl Ending {
-    fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
+    pub fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
         Self { outcome, detail: detail.into(), changes: Vec::new(), unfinished: Vec::new() }
     }
 
-    fn applied(detail: impl Into<String>) -> Self {
+    pub fn applied(detail: impl Into<String>) -> Self {
         Self::new(Outcome::Applied, detail)
     }
 }
@@ -183,13 +184,25 @@ impl Shared {
     ) -> Result<Ending, Ending> {
         let mut wanted: Vec<(Saved, Value, Value)> = Vec::with_capacity(values.len());
         for (knob, value) in values {
-            let known = lock(&self.books).ledger.original(&order.target, knob).cloned();
+            let before = held.read(knob)?;
+            let seen = order.seen.iter().find(|(which, _)| which == knob).map(|(_, seen)| seen);
+            let known = {
+                let ledger = &lock(&self.books).ledger;
+                if let Some(seen) = seen.filter(|seen| ledger.is_foreign(&order.target, knob, seen, &before))
+                {
+                    let detail = format!(
+                        "somebody else changed {knob} from {seen} to {before} since this was decided: left alone"
+                    );
+                    return Err(Ending::new(Outcome::NotOwner, detail));
+                }
+                ledger.original(&order.target, knob).cloned()
+            };
             let original = match known {
                 Some(original) => original,
                 None => held.save(knob)?,
             };
             let value = not_below_use(knob, value, held.usage(knob), order.allow_oom);
-            wanted.push((original, value, held.read(knob)?));
+            wanted.push((original, value, before));
         }
         let entries = self.claim(order, &wanted, on_drift)?;
         let mut changes = Vec::with_capacity(wanted.len());
@@ -250,7 +263,7 @@ impl Shared {
     }
 
     /// Puts a value in force, and says what changed.
-    fn put(
+    pub fn put(
         &self,
         target: &Identity,
         held: &dyn Held,
@@ -306,118 +319,6 @@ impl Shared {
         Ok(ending_of_undo(Vec::new(), unfinished))
     }
 
-    fn undo(&self, target: &Arc<Identity>, which: &Which, why: &'static str, dry_run: bool) -> Ending {
-        let ended = lock(&self.books).ledger.release(target, |_, claim| which.is_match(claim));
-        if ended.is_empty() {
-            let outcome = if dry_run { Outcome::DryRun } else { Outcome::Applied };
-            return Ending::new(outcome, "nothing of it was in force");
-        }
-        match self.actuator.open(target) {
-            Ok(held) => {
-                let (changes, unfinished) = self.put_back(target, &*held, ended, why);
-                ending_of_undo(changes, unfinished)
-            }
-            Err(fault) if fault.outcome == Outcome::Vanished => {
-                self.close_vanished(target, &ended);
-                Ending::applied("the cgroup is gone, and what was done to it with it")
-            }
-            Err(fault) => Ending { unfinished: ended, ..fault.into() },
-        }
-    }
-
-    /// Writes what ended claims leave to be written, in their order. Gives what changed, and what could not be written.
-    fn put_back(
-        &self,
-        target: &Identity,
-        held: &dyn Held,
-        ended: Vec<Ended>,
-        why: &'static str,
-    ) -> (Vec<Change>, Vec<Ended>) {
-        let (mut changes, mut unfinished) = (Vec::new(), Vec::new());
-        for each in ended {
-            match self.put_back_one(target, held, &each) {
-                Ok(Back::Done(change)) => {
-                    changes.extend(change);
-                    lock(&self.books).note(|journal| journal.undone(each.claim.entry, why));
-                }
-                Ok(Back::ChangedHands) => {
-                    lock(&self.books).note(|journal| journal.closed(each.claim.entry, "changed_hands"));
-                }
-                Err(fault) if fault.outcome == Outcome::Vanished => {
-                    self.close_vanished(target, std::slice::from_ref(&each));
-                }
-                Err(_) => unfinished.push(each),
-            }
-        }
-        (changes, unfinished)
-    }
-
-    fn put_back_one(&self, target: &Identity, held: &dyn Held, ended: &Ended) -> Result<Back, Fault> {
-        match (&ended.restore, &ended.knob) {
-            (Restore::Thaw, _) => {
-                held.thaw()?;
-                Ok(Back::Done(None))
-            }
-            (Restore::Original(saved), _) => {
-                let before = held.read(&saved.knob)?;
-                if before == saved.value {
-                    return Ok(Back::Done(None));
-                }
-                if ended.written.as_ref().is_some_and(|written| *written != before) {
-                    return Ok(Back::ChangedHands);
-                }
-                held.restore(saved)?;
-                let after = held.read(&saved.knob)?;
-                Ok(Back::Done(Some(Change { knob: saved.knob.clone(), before, after })))
-            }
-            (Restore::Next { entry, value }, Some(knob)) => {
-                // Without a line in the journal it is still right to loosen: the claim's own line says what was before.
-                lock(&self.books).note(|journal| {
-                    let _ = journal.intended(*entry);
-                });
-                let before = held.read(knob)?;
-                self.put(target, held, *entry, knob, value, before).map(Back::Done)
-            }
-            (Restore::Next { .. }, None) | (Restore::Nothing, _) => Ok(Back::Done(None)),
-        }
-    }
-
-    fn close_vanished(&self, target: &Identity, ended: &[Ended]) {
-        let mut books = lock(&self.books);
-        let rest = books.ledger.gone(target);
-        for claim in ended.iter().map(|each| &each.claim).chain(&rest) {
-            books.note(|journal| journal.closed(claim.entry, "vanished"));
-        }
-    }
-
-    /// Tries once more. A control that was claimed anew since gets its original back when that claim ends.
-    fn retry(&self, target: &Arc<Identity>, ended: Vec<Ended>) -> Vec<Ended> {
-        let mut again = Vec::new();
-        for each in ended {
-            let adopted = match &each.restore {
-                Restore::Original(saved) => lock(&self.books).ledger.adopt(target, saved),
-                Restore::Thaw => lock(&self.books).ledger.is_frozen(target),
-                Restore::Next { .. } | Restore::Nothing => false,
-            };
-            if adopted {
-                lock(&self.books).note(|journal| journal.undone(each.claim.entry, "claimed anew"));
-            } else {
-                again.push(each);
-            }
-        }
-        if again.is_empty() {
-            return again;
-        }
-        match self.actuator.open(target) {
-            Ok(held) => self.put_back(target, &*held, again, "retried").1,
-            Err(fault) if fault.outcome == Outcome::Vanished => {
-                self.close_vanished(target, &again);
-                Vec::new()
-            }
-            Err(_) => again,
-        }
-    }
-
     fn foreign(&self, target: &Arc<Identity>, knob: &Knob, writer: ForeignWriter) -> Option<DriftSeen> {
         let held = self.actuator.open(target).ok()?;
         let theirs = held.read(knob).ok()?;
@@ -452,24 +353,8 @@ impl Shared {
     }
 }
 
-/// What came of putting one thing back.
-enum Back {
-    Done(Option<Change>),
-    /// Somebody else wrote it since: theirs stays.
-    ChangedHands,
-}
-
 fn new_claim(entry: u64, order: &Order) -> Claim {
     Claim { entry, rule: Arc::clone(&order.rule), order: order.id, expires: order.expires }
-}
-
-fn ending_of_undo(changes: Vec<Change>, unfinished: Vec<Ended>) -> Ending {
-    let (outcome, detail) = if unfinished.is_empty() {
-        (Outcome::Applied, "undone")
-    } else {
-        (Outcome::Failed, "some of it could not be put back yet: it is tried again")
-    };
-    Ending { changes, unfinished, ..Ending::new(outcome, detail) }
 }
 
 fn finished(order: Arc<Order>, ending: Ending) -> Finished {

@@ -151,11 +151,11 @@ fn cgroups_of(layout: &Layout, procfs: &Path, pid: &str) -> Result<BTreeSet<Box<
     Ok(memberships(layout, procfs, pid)?.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The hierarchies of the layout, by number, and the path of a process in each, below the mount.
 /// A hierarchy by its number, and a path in it.
 type Membership = (usize, Box<[u8]>);
 
-fn memberships(layout: &Layout, procfs: &Path, pid: &str) -> Result<Vec<(usize, Box<[u8]>)>, String> {
+/// The hierarchies of the layout, and the path of a process in each, below the mount.
+fn memberships(layout: &Layout, procfs: &Path, pid: &str) -> Result<Vec<Membership>, String> {
     let file = procfs.join(pid).join("cgroup");
     // Not through a parser of text: a path may hold bytes that are no UTF-8.
     let text = std::fs::read(&file)

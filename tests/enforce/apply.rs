@@ -86,6 +86,7 @@ fn order(rule: &str, target: &Arc<Identity>, deed: Deed) -> Order {
         expires: None,
         allow_oom: false,
         loosens: true,
+        seen: Vec::new(),
         noticed: now(),
         evidence: Evidence::default(),
         dry_run: false,
@@ -390,6 +391,29 @@ fn a_rule_that_reasserts_gives_in_to_one_who_does_not_stop() {
     assert_eq!(bench.drift().answer, DriftAnswer::Yielded(vec!["rule".into()]));
     let numbers = bench.enforcer.numbers();
     assert_eq!((numbers.drift_reasserted, numbers.drift_yielded, numbers.journal_entries), (5, 1, 0));
+}
+
+#[test]
+fn a_foreign_limit_between_decision_and_write_is_left_alone() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    let decided = |seen| {
+        let seen = vec![(Knob::PidsMax, seen)];
+        Order { loosens: false, seen, ..order("rule", &a, set(Knob::PidsMax, 50)) }
+    };
+    kernel.change("/a", |group| put(group, Knob::PidsMax, 70));
+    let done = bench.carry_out(decided(unset()));
+    assert_eq!(done.outcome, Outcome::NotOwner, "{done:?}");
+    assert!(done.detail.contains("pids.max from max to 70"), "{done:?}");
+    assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(70));
+    // What is claimed already is no stranger's, and neither is what a claim left there that ended meanwhile.
+    assert_eq!(bench.carry_out(decided(Value::of(70))).outcome, Outcome::Applied);
+    assert_eq!(bench.carry_out(decided(Value::of(70))).outcome, Outcome::Applied);
+    bench.carry_out(order("rule", &a, Deed::Undo));
+    assert_eq!(bench.carry_out(decided(Value::of(50))).outcome, Outcome::Applied);
+    bench.carry_out(order("rule", &a, Deed::Undo));
+    assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(70));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "every function here is a test's")]
 
 mod apply;
+mod audit;
 mod fake;
 mod journal;
 mod ledger;
+mod notify;
 mod plan;
