@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Sight;
 use super::state::{self, State};
 use super::watched::Watched;
+use super::{Sight, evidence};
 use crate::policy::condition::Truth;
 use crate::policy::decision::{Spared, Verdict};
 use crate::policy::signal::Signal;
@@ -72,6 +72,9 @@ impl Chosen {
                 break;
             }
             match bar(watched, sight, &self.open, at) {
+                // Between two passes most were not looked at anew, and what they were last found guilty of may since be
+                // known to be of our own making.
+                None if !evidence::holds(watched, at, sight) => {}
                 None => {
                     room -= 1;
                     let place = watched.entries[at].place;
