@@ -4,6 +4,7 @@
 mod builder;
 mod changes;
 mod properties;
+mod replay;
 mod signals;
 mod states;
 mod victims;
