@@ -82,8 +82,8 @@ pub struct DriftSeen {
 pub enum DriftAnswer {
     /// These rules let go of the control.
     Yielded(Vec<Arc<str>>),
-    /// It was written again, or the kernel said why not.
-    Reasserted(Result<(), String>),
+    /// It was written again for this rule, or the kernel said why not.
+    Reasserted(Arc<str>, Result<(), String>),
 }
 
 /// What enforcement tells.

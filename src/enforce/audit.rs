@@ -21,7 +21,7 @@ use super::notify::Notified;
 use super::order::{Deed, Done};
 use super::safety::{Audit, Safety};
 use super::stats::Stats;
-use super::timestamp::rfc3339;
+pub use super::timestamp::rfc3339;
 use crate::model::{Identity, Knob, OwnerLabel, Value};
 use crate::policy::condition::Truth;
 use crate::policy::decision::Finding;
@@ -115,8 +115,10 @@ impl AuditLog {
             DriftAnswer::Yielded(rules) => {
                 ("yield", json!({"rules": rules.iter().map(|rule| &**rule).collect::<Vec<&str>>()}))
             }
-            DriftAnswer::Reasserted(Ok(())) => ("reassert", json!({})),
-            DriftAnswer::Reasserted(Err(message)) => ("reassert", json!({"failed": message})),
+            DriftAnswer::Reasserted(rule, Ok(())) => ("reassert", json!({"rules": [&**rule]})),
+            DriftAnswer::Reasserted(rule, Err(message)) => {
+                ("reassert", json!({"rules": [&**rule], "failed": message}))
+            }
         };
         line.insert("answer".into(), answer.into());
         line.extend(detail.as_object().cloned().unwrap_or_default());

@@ -93,6 +93,8 @@ pub enum Drift {
     Yield(Vec<Claim>),
     /// It is to be written again.
     Reassert {
+        /// The rule whose claim is in force.
+        rule: Arc<str>,
         /// The claim in force.
         entry: u64,
         /// What is to be written.
@@ -306,13 +308,15 @@ impl Ledger {
         while held.reasserts.front().is_some_and(|&time| time + REASSERT_WITHIN <= now) {
             held.reasserts.pop_front();
         }
-        let keeps = held
+        let keeper = held
             .settings
             .iter()
-            .any(|setting| setting.claim.entry == entry && setting.on_drift == OnDrift::Reassert);
-        if keeps && held.reasserts.len() < REASSERTS {
+            .find(|setting| setting.claim.entry == entry && setting.on_drift == OnDrift::Reassert);
+        if let Some(keeper) = keeper
+            && held.reasserts.len() < REASSERTS
+        {
             held.reasserts.push_back(now);
-            return Drift::Reassert { entry, value: in_force };
+            return Drift::Reassert { rule: Arc::clone(&keeper.claim.rule), entry, value: in_force };
         }
         let settings = account.knobs.remove(knob).map_or_else(Vec::new, |held| held.settings);
         self.accounts.retain(|_, account| !account.knobs.is_empty() || !account.freezes.is_empty());

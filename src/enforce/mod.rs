@@ -24,6 +24,7 @@ pub mod notify;
 pub mod order;
 pub mod plan;
 mod protection;
+mod real;
 pub mod request;
 pub mod safety;
 pub mod stats;

@@ -23,7 +23,7 @@ use super::order::{Deed, Done, Order, Outcome};
 use super::protection::Protection;
 pub use super::request::{BY_HAND, Request, Wish};
 use super::safety::{Safety, Writer};
-use crate::model::Snapshot;
+use crate::model::{Cgroup, Identity, Snapshot};
 use crate::policy::rule::Mode;
 
 /// Who manages a cgroup.
@@ -54,8 +54,10 @@ pub struct Residents {
 pub struct Facts<'a> {
     /// The present (monotonic), never earlier than at the call before.
     pub now: Duration,
-    /// The newest look at the host.
+    /// The last full look at the host.
     pub snapshot: &'a Snapshot,
+    /// Newer looks at some cgroups, sorted by path; some may be younger than the snapshot.
+    pub fresh: &'a [Cgroup],
     /// Who lives where.
     pub residents: &'a Residents,
     /// Who manages the target.
@@ -128,11 +130,18 @@ impl Guard {
 
     /// Holds a request to the rails. A kill that passes is counted.
     pub fn plan(&mut self, request: &Request, facts: &Facts<'_>) -> Planned {
-        let mode = request.mode.map_or(self.safety.mode, |own| own.min(self.safety.mode));
+        let mode = match (&*request.rule, request.mode) {
+            // The mode is about what the program does by itself: who orders something by hand wants it done.
+            (BY_HAND, own) => own.unwrap_or(Mode::Enforce),
+            (_, Some(own)) => own.min(self.safety.mode),
+            (_, None) => self.safety.mode,
+        };
         if mode == Mode::Observe && !request.wish.takes_back() {
             return Planned::Nothing;
         }
-        let target = facts.snapshot.find(&request.target.path);
+        let fresh = facts.fresh.binary_search_by(|cgroup| cgroup.identity.path.cmp(&request.target.path));
+        let fresh = fresh.ok().map(|at| &facts.fresh[at]);
+        let target = fresh.or_else(|| facts.snapshot.find(&request.target.path));
         let target = target.filter(|found| found.identity.id == request.target.id && found.ended.is_none());
         let (deed, resolved) = resolve(&request.wish, target.map(|found| &found.readings));
         let mut order = self.order(request, deed, facts.now, mode);
@@ -187,14 +196,23 @@ impl Guard {
         }
     }
 
+    /// Whether a policy's action on a cgroup would be refused for what the cgroup is.
+    #[must_use]
+    pub fn is_untouchable(&self, target: &Identity, facts: &Facts<'_>) -> bool {
+        self.refusal_of(target, facts).is_some()
+    }
+
     /// Protection, scope and ownership.
     fn may_touch(&self, request: &Request, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
         if matches!(request.wish, Wish::Notify(_)) {
             return Ok(());
         }
-        let target = &request.target;
+        self.refusal_of(&request.target, facts).map_or(Ok(()), Err)
+    }
+
+    fn refusal_of(&self, target: &Identity, facts: &Facts<'_>) -> Option<(Outcome, String)> {
         if let Some(reason) = self.protection.refuses(target, facts.residents, facts.snapshot) {
-            return Err((Outcome::Protected, reason));
+            return Some((Outcome::Protected, reason));
         }
         let writers = &self.safety.writers;
         let (owner, key, writer) = match facts.ownership {
@@ -205,12 +223,12 @@ impl Guard {
         };
         let what = &target.display;
         match writer {
-            Writer::Cgroupfs => Ok(()),
-            Writer::Refuse => Err((
+            Writer::Cgroupfs => None,
+            Writer::Refuse => Some((
                 Outcome::NotOwner,
                 format!("{owner} manages {what}, and `safety.writers.{key}` is `refuse`"),
             )),
-            Writer::Dbus => Err((
+            Writer::Dbus => Some((
                 Outcome::NotOwner,
                 format!(
                     "{owner} manages {what}, and this version cannot ask it over D-Bus (`safety.writers.{key}`): \

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment as RFC 3339 has it, in UTC, with milliseconds: `2026-02-28T23:59:59.000Z`. What is before 1970 is 1970.
-pub(super) fn rfc3339(moment: SystemTime) -> String {
+#[must_use]
+pub fn rfc3339(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Years begin in March here, so that the leap day is their last; 400 of them are an era of 146,097 days.

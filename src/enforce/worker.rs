@@ -337,7 +337,7 @@ impl Shared {
                 self.stats.change(|numbers| numbers.drift_yielded += 1);
                 DriftAnswer::Yielded(claims.into_iter().map(|claim| claim.rule).collect())
             }
-            Drift::Reassert { entry, value } => {
+            Drift::Reassert { rule, entry, value } => {
                 let intended = {
                     let mut books = lock(&self.books);
                     books.journal(&self.settings).and_then(|journal| journal.intended(entry))
@@ -346,7 +346,7 @@ impl Shared {
                     .map_err(|error| Fault::new(Outcome::Failed, error.to_string()))
                     .and_then(|()| self.put(target, &*held, entry, knob, &value, theirs.clone()));
                 self.stats.change(|numbers| numbers.drift_reasserted += 1);
-                DriftAnswer::Reasserted(put.map(|_| ()).map_err(|fault| fault.message))
+                DriftAnswer::Reasserted(rule, put.map(|_| ()).map_err(|fault| fault.message))
             }
         };
         Some(DriftSeen { target: Arc::clone(target), knob: knob.clone(), ours, theirs, writer, answer })

@@ -28,6 +28,6 @@ mod text;
 mod values;
 
 pub use documentation::documentation;
-pub use own::Own;
+pub use own::{Enforcement, Own};
 pub use render::{Attach, Counts, Options, render};
 pub use text::Format;

@@ -1,14 +1,15 @@
 //! The program's own metrics that are counted as things happen, in a registry of the `prometheus` crate.
 
-use crate::model::ProcessStats;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use prometheus::core::Collector as Metric;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use super::text::{self, Format, Kind};
+use crate::enforce::order::Outcome;
+use crate::model::ProcessStats;
 
 /// A family of the registry, as data: the registry and the documentation are both made from it.
 pub(crate) struct Registered {
@@ -41,8 +42,40 @@ const WEB_REQUESTS: Registered = Registered {
     help: "Requests answered, by route and status.",
 };
 
+const EVALUATION_DURATION: Registered = Registered {
+    name: "stockade_evaluation_duration_seconds",
+    kind: Kind::Histogram,
+    labels: &[],
+    help: "How long it took to judge every policy and standing limit on a snapshot, or on what woke it.",
+};
+const REACTION: Registered = Registered {
+    name: "stockade_reaction_seconds",
+    kind: Kind::Histogram,
+    labels: &["action"],
+    help: "From the moment at which what led to an action was noticed to its effect in the kernel.",
+};
+const DECISIONS: Registered = Registered {
+    name: "stockade_decisions_total",
+    kind: Kind::Counter,
+    labels: &["policy", "action", "outcome"],
+    help: "Decisions by rule, action and what came of them, those that were refused included.",
+};
+const DRIFT: Registered = Registered {
+    name: "stockade_drift_total",
+    kind: Kind::Counter,
+    labels: &["policy", "file", "answer"],
+    help: "Writes by others to controls that a rule keeps, and whether the rule yielded or reasserted its value.",
+};
+const WAKES: Registered = Registered {
+    name: "stockade_wakes_total",
+    kind: Kind::Counter,
+    labels: &["cause"],
+    help: "Times that policies were judged between two passes, by what woke them.",
+};
+
 /// Every family of the registry.
-pub(crate) const REGISTERED: &[Registered] = &[SAMPLE_DURATION, RENDER_DURATION, WEB_REQUESTS];
+pub(crate) const REGISTERED: &[Registered] =
+    &[SAMPLE_DURATION, RENDER_DURATION, WEB_REQUESTS, EVALUATION_DURATION, REACTION, DECISIONS, DRIFT, WAKES];
 
 /// Bucket bounds in seconds, from a few cgroups to hosts where a pass is too slow for its interval.
 const SAMPLE_BUCKETS: &[f64] =
@@ -50,6 +83,34 @@ const SAMPLE_BUCKETS: &[f64] =
 /// Bucket bounds in seconds.
 const RENDER_BUCKETS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+
+/// Bucket bounds in seconds: an evaluation is microseconds a policy and cgroup.
+const EVALUATION_BUCKETS: &[f64] =
+    &[0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+/// Bucket bounds in seconds, from a write that is done at once to a grace that was waited for.
+const REACTION_BUCKETS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What enforcement is about to do, as it stands now. Empty where there are no rules.
+#[derive(Clone, Debug, Default)]
+pub struct Enforcement {
+    /// The mode in force; none where there are no rules.
+    pub mode: Option<&'static str>,
+    /// What is in force in the kernel: the rule, the action, on how many cgroups.
+    pub active: Vec<(Arc<str>, &'static str, u64)>,
+    /// Where the policies stand: the policy, the state, how many cgroups are in it.
+    pub states: Vec<(Arc<str>, &'static str, u64)>,
+    /// Kernel triggers that would wake the policies.
+    pub triggers: u64,
+    /// Changes in the journal that are to be undone.
+    pub journal_open: u64,
+    /// Bytes of torn or corrupt journal that were set aside.
+    pub journal_torn_bytes: u64,
+    /// Audit lines that could not be written.
+    pub audit_faults: u64,
+    /// Notifications that reached nobody.
+    pub notify_faults: u64,
+}
 
 /// How loading the configuration went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +134,12 @@ pub struct Own {
     samples: Histogram,
     renders: Histogram,
     requests: IntCounterVec,
+    evaluations: Histogram,
+    reactions: HistogramVec,
+    decisions: IntCounterVec,
+    drift: IntCounterVec,
+    wakes: IntCounterVec,
+    enforcement: Mutex<Enforcement>,
     state: Mutex<State>,
 }
 
@@ -81,14 +148,22 @@ impl Own {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
-        let requests =
-            IntCounterVec::new(Opts::new(WEB_REQUESTS.name, WEB_REQUESTS.help), WEB_REQUESTS.labels)
-                .expect("the name and the labels of a constant are valid");
-        register(&registry, requests.clone());
+        let reactions = HistogramVec::new(
+            HistogramOpts::new(REACTION.name, REACTION.help).buckets(REACTION_BUCKETS.to_vec()),
+            REACTION.labels,
+        )
+        .expect("the name, the labels and the rising buckets of a constant are valid");
+        register(&registry, reactions.clone());
         Self {
+            evaluations: histogram(&registry, &EVALUATION_DURATION, EVALUATION_BUCKETS),
+            reactions,
+            decisions: counters(&registry, &DECISIONS),
+            drift: counters(&registry, &DRIFT),
+            wakes: counters(&registry, &WAKES),
+            enforcement: Mutex::default(),
             samples: histogram(&registry, &SAMPLE_DURATION, SAMPLE_BUCKETS),
             renders: histogram(&registry, &RENDER_DURATION, RENDER_BUCKETS),
-            requests,
+            requests: counters(&registry, &WEB_REQUESTS),
             registry,
             state: Mutex::default(),
         }
@@ -107,6 +182,48 @@ impl Own {
     /// A request was answered. `path` is the route, never the client's own text: each one is a series for ever.
     pub fn answered(&self, path: &'static str, code: u16) {
         self.requests.with_label_values(&[path, itoa::Buffer::new().format(code)]).inc();
+    }
+
+    /// Every rule was judged, which took so long.
+    pub fn evaluated(&self, took: Duration) {
+        self.evaluations.observe(took.as_secs_f64());
+    }
+
+    /// The policies were judged between two passes.
+    pub fn woken(&self, cause: &'static str) {
+        self.wakes.with_label_values(&[cause]).inc();
+    }
+
+    /// A decision was made, and this came of it. A rule's name is one of the configuration's, so that the series are
+    /// bounded.
+    pub fn decided(&self, rule: &str, action: &'static str, outcome: Outcome) {
+        self.decisions.with_label_values(&[rule, action, outcome.name()]).inc();
+    }
+
+    /// Makes the series of a rule's action, at zero: an increase from nothing is seen by no alert.
+    pub fn expect_decisions(&self, rule: &str, action: &'static str) {
+        for outcome in Outcome::ALL {
+            let _ = self.decisions.with_label_values(&[rule, action, outcome.name()]);
+        }
+    }
+
+    /// An action took effect, so long after what led to it was noticed.
+    pub fn reacted(&self, action: &'static str, after: Duration) {
+        self.reactions.with_label_values(&[action]).observe(after.as_secs_f64());
+    }
+
+    /// Somebody else wrote a control that a rule keeps.
+    pub fn drifted(&self, rule: &str, file: &str, answer: &'static str) {
+        self.drift.with_label_values(&[rule, file, answer]).inc();
+    }
+
+    /// Takes what enforcement is about to do, as it stands now.
+    pub fn set_enforcement(&self, enforcement: Enforcement) {
+        *self.enforcement.lock().unwrap_or_else(PoisonError::into_inner) = enforcement;
+    }
+
+    pub(crate) fn enforcement(&self) -> Enforcement {
+        self.enforcement.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A configuration was loaded and taken, or was refused.
@@ -148,6 +265,13 @@ fn histogram(registry: &Registry, family: &Registered, buckets: &[f64]) -> Histo
         Histogram::with_opts(options).expect("the name and the rising buckets of a constant are valid");
     register(registry, histogram.clone());
     histogram
+}
+
+fn counters(registry: &Registry, family: &Registered) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(family.name, family.help), family.labels)
+        .expect("the name and the labels of a constant are valid");
+    register(registry, counters.clone());
+    counters
 }
 
 fn register(registry: &Registry, metric: impl Metric + 'static) {

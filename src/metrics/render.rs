@@ -99,7 +99,9 @@ pub fn render(snapshot: &Snapshot, options: &Options, own: &Own, out: &mut Vec<u
         });
     }
     let (reload, process) = own.told();
-    let program = Program { snapshot, age: options.age, series: counts.series, dropped, reload, process };
+    let enforcement = own.enforcement();
+    let program =
+        Program { snapshot, age: options.age, series: counts.series, dropped, reload, process, enforcement };
     for family in families.iter().filter(|family| !family.of_cgroups()) {
         with_header(family, options.format, out, |out| other_family(family, &program, out));
     }

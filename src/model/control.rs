@@ -1,5 +1,18 @@
 //! Limits, weights and switches: what somebody wrote into a cgroup's control files.
 
+use super::{IoRate, Knob, Value};
+
+/// A knob that somebody turned. A side is absent where the file was not there, or the device had no line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnobChange {
+    /// Which.
+    pub knob: Knob,
+    /// What it was.
+    pub before: Option<Value>,
+    /// What it is.
+    pub after: Option<Value>,
+}
+
 /// A limit as the kernel holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
@@ -158,6 +171,69 @@ impl Controls {
         self.get(control).and_then(Limit::value)
     }
 
+    /// What a knob is set to, as far as these controls tell: lists of CPUs and nodes are not among them.
+    #[must_use]
+    pub fn knob(&self, knob: &Knob) -> Option<Value> {
+        let limit = |control| self.get(control).map(Value::Limit);
+        match knob {
+            Knob::MemoryMin => limit(Control::MemoryMin),
+            Knob::MemoryLow => limit(Control::MemoryLow),
+            Knob::MemoryHigh => limit(Control::MemoryHigh).or_else(|| limit(Control::MemorySoftLimit)),
+            Knob::MemoryMax => limit(Control::MemoryMax),
+            Knob::MemorySwapMax => limit(Control::MemorySwapMax).or_else(|| limit(Control::MemoryMemswMax)),
+            Knob::CpuMax => Some(match (self.get(Control::CpuQuota)?, self.value(Control::CpuPeriod)?) {
+                (Limit::Value(quota), period) if period > 0 => {
+                    Value::of(u64::try_from(u128::from(quota) * 1_000_000 / u128::from(period)).ok()?)
+                }
+                _ => Value::Limit(Limit::Max),
+            }),
+            Knob::CpuWeight => limit(Control::CpuWeight).or_else(|| limit(Control::CpuShares)),
+            Knob::IoMax { device, rate } => {
+                let found = self.io.iter().find(|limit| *limit.device == **device)?;
+                let limit = match rate {
+                    IoRate::ReadBytes => found.read_bytes,
+                    IoRate::WriteBytes => found.write_bytes,
+                    IoRate::Reads => found.reads,
+                    IoRate::Writes => found.writes,
+                };
+                limit.map(Value::Limit)
+            }
+            Knob::IoWeight => limit(Control::IoWeight).or_else(|| limit(Control::IoBfqWeight)),
+            Knob::PidsMax => limit(Control::PidsMax),
+            Knob::CpusetCpus | Knob::CpusetMems => None,
+        }
+    }
+
+    /// The knobs that are set otherwise in `later` than here.
+    #[must_use]
+    pub fn knobs_changed(&self, later: &Self) -> Vec<KnobChange> {
+        const PLAIN: [Knob; 9] = [
+            Knob::MemoryMin,
+            Knob::MemoryLow,
+            Knob::MemoryHigh,
+            Knob::MemoryMax,
+            Knob::MemorySwapMax,
+            Knob::CpuMax,
+            Knob::CpuWeight,
+            Knob::IoWeight,
+            Knob::PidsMax,
+        ];
+        let mut devices: Vec<&str> = self.io.iter().chain(&later.io).map(|limit| &*limit.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        let io = devices.into_iter().flat_map(|device| {
+            IoRate::ALL.into_iter().map(move |rate| Knob::IoMax { device: device.into(), rate })
+        });
+        PLAIN
+            .into_iter()
+            .chain(io)
+            .filter_map(|knob| {
+                let (before, after) = (self.knob(&knob), later.knob(&knob));
+                (before != after).then_some(KnobChange { knob, before, after })
+            })
+            .collect()
+    }
+
     /// The device's limits, made if there are none yet.
     pub fn io_device(&mut self, device: &str) -> &mut IoLimit {
         let at = match self.io.iter().position(|limit| &*limit.device == device) {
@@ -168,5 +244,37 @@ impl Controls {
             }
         };
         &mut self.io[at]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_knobs_that_were_turned_are_told_on_v1_too() {
+        let mut before = Controls::default();
+        before.set(Control::MemorySoftLimit, Some(Limit::Max));
+        before.set(Control::CpuQuota, Some(Limit::Max));
+        before.set(Control::CpuPeriod, Some(Limit::Value(50_000)));
+        before.set(Control::PidsMax, Some(Limit::Value(9)));
+        let mut after = before.clone();
+        after.set(Control::MemorySoftLimit, Some(Limit::Value(4096)));
+        after.set(Control::CpuQuota, Some(Limit::Value(75_000)));
+        after.io_device("vda").write_bytes = Some(Limit::Value(1));
+        let device = Knob::IoMax { device: "vda".into(), rate: IoRate::WriteBytes };
+        let changes = before.knobs_changed(&after);
+        let told: Vec<_> =
+            changes.iter().map(|change| (&change.knob, &change.before, &change.after)).collect();
+        let max = Some(Value::Limit(Limit::Max));
+        assert_eq!(
+            told,
+            [
+                (&Knob::MemoryHigh, &max, &Some(Value::of(4096))),
+                (&Knob::CpuMax, &max, &Some(Value::of(1_500_000))),
+                (&device, &None, &Some(Value::of(1))),
+            ]
+        );
+        assert_eq!(after.knobs_changed(&after), []);
     }
 }

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::Settings;
+use super::news::News;
 use super::sampler::{Sampler, now};
 use crate::model::Snapshot;
 
@@ -62,8 +63,44 @@ impl Remote {
     }
 }
 
+/// One of an attendant's descriptors that has something to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// Its place among [`Attendant::descriptors`].
+    pub place: usize,
+    /// What it says.
+    pub events: PollFlags,
+}
+
+/// Whoever looks at what the sampler's thread found.
+///
+/// It is called on that thread, and what it takes is taken from the sampling.
+pub trait Attendant {
+    /// A pass is over; `news` is what happened since the last call.
+    fn passed(&mut self, snapshot: Arc<Snapshot>, news: Vec<News>, sampler: &mut Sampler);
+
+    /// Something happened between two passes: there is news, or one of [`Attendant::descriptors`] is ready.
+    fn noticed(&mut self, _news: Vec<News>, _ready: &[Ready], _sampler: &mut Sampler) {}
+
+    /// Descriptors to wait for as well, and for which events: kernel triggers, say.
+    fn descriptors(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+        Vec::new()
+    }
+
+    /// When it wants to be called again even if nothing happens (monotonic).
+    fn wants(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<F: FnMut(Arc<Snapshot>)> Attendant for F {
+    fn passed(&mut self, snapshot: Arc<Snapshot>, _: Vec<News>, _: &mut Sampler) {
+        self(snapshot);
+    }
+}
+
 /// Samples until told to stop. A pass that comes too late is not made up for: the next one keeps to the clock.
-pub fn run(mut sampler: Sampler, remote: &Remote, mut publish: impl FnMut(Arc<Snapshot>)) {
+pub fn run(mut sampler: Sampler, remote: &Remote, attendant: &mut impl Attendant) {
     let mut next = now();
     let mut more = false;
     loop {
@@ -78,27 +115,53 @@ pub fn run(mut sampler: Sampler, remote: &Remote, mut publish: impl FnMut(Arc<Sn
         }
         let before = now();
         if before >= next {
-            publish(sampler.pass());
+            let snapshot = sampler.pass();
+            let news = sampler.news();
+            attendant.passed(snapshot, news, &mut sampler);
             let interval = sampler.interval();
             let missed = now().saturating_sub(next).as_nanos() / interval.as_nanos().max(1);
             next += interval * u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
         }
+        let mut ready = Vec::new();
+        let wanted = attendant.wants();
         if !more {
-            wait(&sampler, remote, next.saturating_sub(now()));
+            let until = wanted.map_or(next, |wanted| wanted.min(next));
+            ready = wait(&sampler, attendant, remote, until.saturating_sub(now()));
         }
         more = sampler.attend(next.min(now() + Sampler::LONGEST_ATTENTION));
+        let news = sampler.news();
+        let moment = now();
+        // At the stroke of the clock the pass tells everything.
+        if moment < next
+            && (!news.is_empty() || !ready.is_empty() || wanted.is_some_and(|wanted| wanted <= moment))
+        {
+            attendant.noticed(news, &ready, &mut sampler);
+        }
     }
 }
 
-fn wait(sampler: &Sampler, remote: &Remote, longest: Duration) {
+/// Waits for whatever comes first. Tells which of the attendant's descriptors are ready.
+fn wait(sampler: &Sampler, attendant: &impl Attendant, remote: &Remote, longest: Duration) -> Vec<Ready> {
     // Rounded up, so that the clock has struck when the time is over.
     let milliseconds = longest.as_micros().div_ceil(1000);
     let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
     let mut descriptors = vec![PollFd::new(remote.as_fd(), PollFlags::POLLIN)];
     descriptors.extend(sampler.watched().into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+    let own = descriptors.len();
+    let more = attendant.descriptors();
+    descriptors.extend(more.iter().map(|&(fd, events)| PollFd::new(fd, events)));
     match poll(&mut descriptors, timeout) {
-        Ok(_) | Err(Errno::EINTR) => {}
+        Ok(0) | Err(Errno::EINTR) => Vec::new(),
+        Ok(_) => descriptors[own..]
+            .iter()
+            .enumerate()
+            .filter_map(|(place, fd)| Some(Ready { place, events: fd.revents()? }))
+            .filter(|ready| !ready.events.is_empty())
+            .collect(),
         // Nothing can be waited for: the clock still goes, at its own pace.
-        Err(_) => std::thread::sleep(longest),
+        Err(_) => {
+            std::thread::sleep(longest);
+            Vec::new()
+        }
     }
 }

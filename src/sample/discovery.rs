@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
+use super::news::News;
 use super::reader::Presence;
 use super::sampler::{Sampler, adopt_id, now};
 use super::tree::{Node, NodeId, child_path, newborn};
@@ -139,6 +140,7 @@ impl Sampler {
         let node = self.tree.get_mut(id)?;
         self.reader.controls(node, None, None);
         self.reader.numbers(node, &self.everything.files);
+        self.gazette.add(|| News::Born(Arc::clone(&node.cgroup.identity)));
         Some(id)
     }
 

@@ -3,6 +3,7 @@
 //! - `clock`: the thread: passes, notices, orders.
 //! - `tree`: which cgroups there are, by path and by directory.
 //! - `notices`: what the watch tells between two passes.
+//! - `news`: the same, for whoever decides on it.
 //! - `reader`: the files of one cgroup, through held descriptors.
 //! - `discovery`: which cgroups come and go.
 //! - `derive`: PURE, what follows from other numbers: working set, effective limits, headroom.
@@ -18,6 +19,7 @@ mod derive;
 mod discovery;
 mod faults;
 mod linger;
+mod news;
 mod notices;
 mod reader;
 mod sampler;
@@ -26,9 +28,10 @@ mod tree;
 
 use std::time::Duration;
 
-pub use clock::{Remote, run};
+pub use clock::{Attendant, Ready, Remote, run};
 pub use faults::is_failure;
 pub use linger::{Carried, carried};
+pub use news::{News, Written};
 pub use reader::PlannedRead;
 pub use sampler::{Sampler, SetupError};
 
@@ -56,6 +59,8 @@ pub struct Settings {
     pub watch: Option<WatchMethod>,
     /// How many descriptors may be held; `None` takes what the limit on open files allows.
     pub descriptors: Option<usize>,
+    /// Whether somebody asks what happened between the passes ([`Sampler::news`]).
+    pub news: bool,
 }
 
 impl Settings {
@@ -76,6 +81,7 @@ impl Default for Settings {
             max_dead: 10_000,
             watch: None,
             descriptors: None,
+            news: false,
         }
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::derive::own;
+use super::news::{News, Written};
 use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
 use crate::kernel::watch::Event;
-use crate::model::{Collector, Field, Version, WriteRow, parent_path, path_depth};
+use crate::model::{Collector, Field, Version, WriteRow, Writer, parent_path, path_depth};
 
 /// Events that wait to be looked at, with their names in one buffer.
 #[derive(Debug, Default)]
@@ -99,8 +100,9 @@ impl Sampler {
 
     fn notice(&mut self, event: Queued, name: &[u8]) {
         let hierarchy = event.hierarchy;
+        let mut writer = Writer::Unknown;
         if let Kind::Written(pid) = event.kind {
-            self.count_write(name, pid);
+            writer = self.count_write(name, pid);
         }
         let Some(id) = self.tree.of_directory(hierarchy, event.directory) else { return };
         let Some(node) = self.tree.get(id) else { return };
@@ -117,12 +119,12 @@ impl Sampler {
                     self.verify(child, hierarchy);
                 }
             }
-            Kind::Written(_) => self.written(id, hierarchy, name),
+            Kind::Written(pid) => self.written(id, hierarchy, name, (pid, writer)),
             Kind::Notice => self.announced(id, hierarchy, name),
         }
     }
 
-    fn count_write(&mut self, name: &[u8], pid: Option<u32>) {
+    fn count_write(&mut self, name: &[u8], pid: Option<u32>) -> Writer {
         let file = control_name(&self.reader.catalog, name);
         let writer = self.writers.classify(pid);
         let rows = &mut self.report.writes;
@@ -130,11 +132,12 @@ impl Sampler {
             Ok(at) => rows[at].count += 1,
             Err(at) => rows.insert(at, WriteRow { file, writer, count: 1 }),
         }
+        writer
     }
 
     /// Somebody wrote to a file of a cgroup: reads it again if it is a control that is kept, and has all read again
     /// where the write may have made files come or go.
-    fn written(&mut self, id: usize, hierarchy: usize, name: &[u8]) {
+    fn written(&mut self, id: usize, hierarchy: usize, name: &[u8], (pid, writer): (Option<u32>, Writer)) {
         let unified = self.layout.hierarchies[hierarchy].version == Version::V2;
         match name {
             b"cgroup.subtree_control" if unified => {
@@ -163,10 +166,22 @@ impl Sampler {
                 let kept = self.reader.catalog[hierarchy]
                     .iter()
                     .any(|spec| spec.name == name && spec.read.fills_controls());
-                if let Some(node) = self.tree.get_mut(id)
-                    && kept
-                {
+                let Some(node) = self.tree.get_mut(id) else { return };
+                let before = Arc::clone(&node.cgroup.controls);
+                if kept {
                     self.reader.controls(node, Some(hierarchy), Some(name));
+                }
+                // A cpuset's lists are not kept: who keeps one in force looks at the file.
+                if kept || matches!(name, "cpuset.cpus" | "cpuset.mems") {
+                    self.gazette.add(|| {
+                        News::Written(Written {
+                            cgroup: Arc::clone(&node.cgroup.identity),
+                            file: name.into(),
+                            changes: before.knobs_changed(&node.cgroup.controls),
+                            pid,
+                            writer,
+                        })
+                    });
                 }
             }
         }
@@ -185,6 +200,7 @@ impl Sampler {
         let memory_v1 = self.memory_is_v1();
         let Some(node) = self.tree.get_mut(id) else { return };
         self.reader.numbers(node, &self.single);
+        self.gazette.add(|| News::Announced(Arc::clone(&node.cgroup.identity)));
         // Not only where it was seen populated before: the notices of a short life merge into the last one.
         if name == b"cgroup.events" && node.cgroup.readings.get(Field::Populated) == Some(0) {
             let gone = self.reader.numbers(node, &self.everything.files);

@@ -10,6 +10,7 @@ use nix::time::{ClockId, clock_gettime};
 use super::Settings;
 use super::derive::{Ceiling, limits, own};
 use super::linger::{Carried, Linger};
+use super::news::{Gazette, News};
 use super::notices::Queue;
 use super::reader::{PlannedRead, Reader};
 use super::schedule::{Due, Schedule};
@@ -23,7 +24,9 @@ use crate::kernel::layout::{Hierarchy, Layout, LayoutError};
 use crate::kernel::shapes::Shapes;
 use crate::kernel::watch::writer::Writers;
 use crate::kernel::watch::{Watch, WatchError, WatchTarget};
-use crate::model::{Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod};
+use crate::model::{
+    Cgroup, Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod,
+};
 
 /// Why sampling could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +74,7 @@ pub struct Sampler {
     reading_took: Duration,
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
+    pub(super) gazette: Gazette,
 }
 
 impl Sampler {
@@ -124,6 +128,7 @@ impl Sampler {
             events_lost: false,
             reading_took: Duration::ZERO,
             single: Vec::new(),
+            gazette: Gazette::new(settings.news),
             layout,
             settings,
         };
@@ -198,6 +203,45 @@ impl Sampler {
         }
     }
 
+    /// What happened since it was last asked for.
+    pub fn news(&mut self) -> Vec<News> {
+        self.gazette.take()
+    }
+
+    /// These cgroups and what is below them, `most` in all, read again at this moment: their numbers are newer than the
+    /// last snapshot's. Sorted by path; who is gone is left out.
+    pub fn look<'a>(&mut self, paths: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Vec<Cgroup> {
+        let mut wanted: Vec<NodeId> = Vec::new();
+        for path in paths {
+            wanted.extend(self.tree.at(path));
+            // Who is above counts first: the deepest come first here, and would crowd the others out.
+            wanted.extend(self.tree.at(path).into_iter().flat_map(|id| self.tree.descendants(id)).rev());
+        }
+        let mut seen = std::collections::HashSet::new();
+        wanted.retain(|id| seen.insert(*id));
+        wanted.truncate(most);
+        let memory_v1 = self.memory_is_v1();
+        let mut read = Vec::with_capacity(wanted.len());
+        for id in wanted {
+            let Some(node) = self.tree.get_mut(id) else { continue };
+            if self.reader.numbers(node, &self.everything.files) == 0 {
+                node.cgroup.sampled = now();
+                let sources = self.reader.sources(node, memory_v1);
+                own(&mut node.cgroup, sources);
+                read.push(node.cgroup.clone());
+            }
+        }
+        read.sort_by(|a, b| a.identity.path.cmp(&b.identity.path));
+        read
+    }
+
+    /// The host's own numbers, read again at this moment.
+    pub fn look_at_host(&mut self) -> &Host {
+        let Self { host, host_files, reader, .. } = self;
+        host_files.read(host, |source, kind| reader.faults.count(source, kind, b"/", &"a host file"));
+        host
+    }
+
     /// Reads everything that is due and gives the host as it is now.
     pub fn pass(&mut self) -> Arc<Snapshot> {
         let (at, wall) = (now(), SystemTime::now());
@@ -226,7 +270,7 @@ impl Sampler {
 
     fn read_all(&mut self) {
         let at = now();
-        let Self { schedule, reader, host, host_files, everything, .. } = self;
+        let Self { schedule, reader, host, host_files, everything, gazette, .. } = self;
         let due = schedule.due();
         if due.host && self.settings.collectors.has(Collector::Host) {
             let began = now();
@@ -266,7 +310,9 @@ impl Sampler {
                 reader.look_again(node);
             }
             if slow_controls || stale {
+                let before = Arc::clone(&node.cgroup.controls);
                 reader.controls(node, None, None);
+                gazette.compared(&node.cgroup.identity, &before, &node.cgroup.controls);
             }
             let went = reader.numbers(node, if stale { &everything.files } else { &due.files });
             if went == 0 {

@@ -383,7 +383,7 @@ fn a_rule_that_reasserts_gives_in_to_one_who_does_not_stop() {
     for theirs in 1..=5 {
         kernel.change("/a", |group| put(group, Knob::PidsMax, theirs));
         bench.enforcer.foreign_write(Arc::clone(&a), Knob::PidsMax, somebody());
-        assert_eq!(bench.drift().answer, DriftAnswer::Reasserted(Ok(())));
+        assert_eq!(bench.drift().answer, DriftAnswer::Reasserted("rule".into(), Ok(())));
         assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(50));
     }
     kernel.change("/a", |group| put(group, Knob::PidsMax, 6));

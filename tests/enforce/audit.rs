@@ -119,7 +119,7 @@ fn everything_else_has_a_line_of_its_kind() {
         answer,
     };
     log.drift(&drift(DriftAnswer::Yielded(vec!["rule".into()])));
-    log.drift(&drift(DriftAnswer::Reasserted(Err("EIO".to_owned()))));
+    log.drift(&drift(DriftAnswer::Reasserted("rule".into(), Err("EIO".to_owned()))));
     log.foreign_write(&target, &Knob::CpuWeight, None, Some(&Value::of(9)), &writer);
     let claim = Recovered {
         rule: "rule".into(),

@@ -52,7 +52,10 @@ fn a_rule_that_keeps_its_value_does_so_a_bounded_number_of_times() {
     assert_eq!(write(now, 5), Drift::None, "the value in force is nobody's drift");
     for _ in 0..2 {
         for _ in 0..REASSERTS {
-            assert_eq!(write(now, 9), Drift::Reassert { entry: 1, value: Value::of(5) });
+            assert_eq!(
+                write(now, 9),
+                Drift::Reassert { rule: claim(1, 1).rule, entry: 1, value: Value::of(5) }
+            );
         }
         now += REASSERT_WITHIN;
     }

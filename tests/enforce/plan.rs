@@ -104,6 +104,7 @@ impl Stage {
         Facts {
             now: Duration::from_secs(now),
             snapshot: &self.snapshot,
+            fresh: &[],
             residents: &self.residents,
             ownership: &self.ownership,
             delegated: self.delegated,

@@ -3,6 +3,7 @@
 mod core;
 mod cpu;
 mod cpuset;
+mod enforcement;
 mod host;
 mod hugetlb;
 mod io;
@@ -27,6 +28,7 @@ const TABLES: &[&[Family]] = &[
     cpuset::FAMILIES,
     host::FAMILIES,
     own::FAMILIES,
+    enforcement::FAMILIES,
 ];
 
 /// Every family of the tables.

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::metrics::{Format, Options, Own, render};
+use crate::enforce::order::Outcome;
+use crate::metrics::{Enforcement, Format, Options, Own, render};
 use crate::model::{
     Collector, Column, Control, Controls, FaultKind, FaultRow, Field, HostField, Identity, Limit, Owner,
     OwnerLabel, ProcessStats, RowKind, Snapshot, WriteRow, Writer,
@@ -106,6 +107,22 @@ fn own() -> Own {
     own.answered("/metrics", 503);
     own.reloaded(true, SystemTime::UNIX_EPOCH + Duration::from_secs(1_699_999_000));
     own.reloaded(false, SystemTime::UNIX_EPOCH + Duration::from_secs(1_699_999_500));
+    own.evaluated(Duration::from_micros(40));
+    own.woken("pressure");
+    own.decided("batch \"runaway\"", "freeze", Outcome::Applied);
+    own.decided("batch \"runaway\"", "kill", Outcome::Budget);
+    own.reacted("freeze", Duration::from_micros(1700));
+    own.drifted("batch-cap", "memory.high", "yield");
+    own.set_enforcement(Enforcement {
+        mode: Some("dry_run"),
+        active: vec![("batch-cap".into(), "set", 3)],
+        states: vec![("batch \"runaway\"".into(), "acting", 1), ("batch \"runaway\"".into(), "watching", 12)],
+        triggers: 2,
+        journal_open: 4,
+        journal_torn_bytes: 17,
+        audit_faults: 1,
+        notify_faults: 0,
+    });
     own.set_process(ProcessStats {
         cpu: Some(Duration::from_millis(1250)),
         resident_bytes: Some(9_000_000),
