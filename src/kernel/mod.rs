@@ -4,6 +4,9 @@
 //! - [`dir`]: held directories and descriptors, the descriptor budget, the one reused buffer.
 //! - [`parse`]: PURE, text to numbers.
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
+//! - [`control`]: one cgroup held open, its limits read, written, saved and put back.
+//! - [`freeze`], [`kill`]: its processes stopped, let go, ended.
+//! - [`owner`]: whose it is, and who lives in it.
 //! - [`spec`]: what one file holds, when it is read, what it fills.
 //! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
 //! - [`devices`]: block device numbers to names.
@@ -14,11 +17,15 @@
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
 
 pub mod catalog;
+pub mod control;
 pub mod devices;
 pub mod dir;
+pub mod freeze;
 pub mod host;
+pub mod kill;
 pub mod layout;
 pub mod members;
+pub mod owner;
 pub mod parse;
 pub mod process;
 pub mod shapes;
