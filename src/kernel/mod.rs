@@ -5,7 +5,8 @@
 //! - [`parse`]: PURE, text to numbers.
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
 //! - [`control`]: one cgroup held open, its limits read, written, saved and put back.
-//! - [`freeze`], [`kill`]: its processes stopped, let go, ended.
+//! - [`freeze`], [`kill`], [`reclaim`]: its processes stopped, let go, ended, its memory taken back.
+//! - [`trigger`]: notices of pressure.
 //! - [`owner`]: whose it is, and who lives in it.
 //! - [`spec`]: what one file holds, when it is read, what it fills.
 //! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
@@ -28,9 +29,11 @@ pub mod members;
 pub mod owner;
 pub mod parse;
 pub mod process;
+pub mod reclaim;
 pub mod shapes;
 pub mod spec;
 pub mod survey;
+pub mod trigger;
 pub mod v1;
 pub mod v2;
 pub mod watch;
