@@ -62,7 +62,7 @@ impl Target {
 }
 
 /// Shows every directory below one, parents first; only those on the way are held open.
-fn visit_below(
+pub(in crate::kernel) fn visit_below(
     place: &Place,
     depth: usize,
     show: &mut dyn FnMut(&Place) -> Result<(), ControlError>,
