@@ -22,7 +22,7 @@ use crate::enforce::plan::{Guard, Planned, Request};
 use crate::metrics::Enforcement as Told;
 use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
 use crate::policy::decision::Decision;
-use crate::policy::engine::{Engine, View};
+use crate::policy::engine::{Engine, View, starved};
 use crate::policy::signal::Resource;
 use crate::policy::standing::{Keep, Standing};
 use crate::sample::{Attendant, News, Ready, Sampler, Written};
@@ -360,15 +360,10 @@ fn order_of(planned: &Planned) -> Option<u64> {
 
 /// Which cgroups are held back by a limit of ours, and in what: the stall that follows is not their guilt.
 fn throttles(enforcer: &Enforcer) -> Vec<(Arc<Identity>, Resource)> {
-    let resource = |knob: &Knob| match knob {
-        Knob::MemoryHigh | Knob::MemoryMax | Knob::MemorySwapMax => Some(Resource::Memory),
-        Knob::CpuMax | Knob::CpuWeight | Knob::CpusetCpus => Some(Resource::Cpu),
-        Knob::IoMax { .. } | Knob::IoWeight => Some(Resource::Io),
-        Knob::MemoryMin | Knob::MemoryLow | Knob::PidsMax | Knob::CpusetMems => None,
-    };
     let active = enforcer.active();
-    active
-        .iter()
-        .filter_map(|claim| Some((Arc::clone(&claim.target), resource(claim.knob.as_ref()?)?)))
-        .collect()
+    let claims = active.iter().flat_map(|claim| {
+        let resources = claim.knob.as_ref().map_or(&[][..], starved);
+        resources.iter().map(|&resource| (Arc::clone(&claim.target), resource))
+    });
+    claims.collect()
 }

@@ -2,16 +2,19 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::poll::PollFlags;
 
 use super::surroundings::Surroundings;
-use crate::kernel::control::ControlError;
-use crate::kernel::trigger::Trigger;
+use crate::kernel::control::Control;
+use crate::kernel::trigger::{self, Trigger, TriggerError};
 use crate::model::Identity;
 use crate::policy::engine::TriggerWant;
 use crate::policy::signal::{Resource, Stall};
 
+/// The shortest window that the kernel knows: without CAP_SYS_RESOURCE it comes to 2 s, with the same share of it.
+const WINDOW: Duration = Duration::from_millis(500);
 /// How many triggers are armed after one pass: each takes an open, a write and a descriptor.
 const AT_A_TIME: usize = 64;
 
@@ -41,11 +44,11 @@ impl Triggers {
             .take(AT_A_TIME)
             .collect();
         for want in new {
-            match arm(want, surroundings) {
-                Ok(trigger) => self.armed.push(Armed { want: want.clone(), trigger }),
+            match arm(want, surroundings.control()) {
+                Some(Ok(trigger)) => self.armed.push(Armed { want: want.clone(), trigger }),
                 // It is no longer wanted at the next pass.
-                Err(ControlError::Vanished) => {}
-                Err(error) => {
+                None => {}
+                Some(Err(error)) => {
                     tracing::debug!(%error, "a pressure trigger could not be armed: the policy waits for the clock");
                     self.refused.push(want.clone());
                 }
@@ -81,16 +84,22 @@ impl Triggers {
     }
 }
 
-fn arm(want: &TriggerWant, surroundings: &Surroundings) -> Result<Trigger, ControlError> {
+/// `None` where the cgroup is gone.
+fn arm(want: &TriggerWant, control: &Control) -> Option<Result<Trigger, TriggerError>> {
     let resource = match want.resource {
-        Resource::Cpu => "cpu",
-        Resource::Memory => "memory",
-        Resource::Io => "io",
+        Resource::Cpu => trigger::Resource::Cpu,
+        Resource::Memory => trigger::Resource::Memory,
+        Resource::Io => trigger::Resource::Io,
     };
-    let full = want.stall == Stall::Full;
-    let control = surroundings.control();
-    match &want.target {
-        None => control.arm_host(resource, full, want.share),
-        Some(target) => control.open(target)?.arm(resource, full, want.share),
-    }
+    let stall = match want.stall {
+        Stall::Some => trigger::Stall::Some,
+        Stall::Full => trigger::Stall::Full,
+    };
+    let target = match &want.target {
+        None => None,
+        Some(target) => Some(control.open(target).ok()?),
+    };
+    // The kernel wants some stall, however small a policy's share is.
+    let least = WINDOW.mul_f64(want.share).max(Duration::from_millis(1));
+    Some(control.arm(target.as_ref(), resource, stall, least, WINDOW))
 }

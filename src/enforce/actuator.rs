@@ -67,6 +67,10 @@ pub trait Held {
     fn thaw(&self) -> Result<(), Fault>;
     /// Ends every process, and waits until none is left. The deadline begins after the grace.
     fn kill(&self, kill: Kill, deadline: Duration) -> Result<(), Fault>;
+    /// Whether a kill may freeze it for a moment.
+    fn kill_may_freeze(&self) -> bool;
+    /// The control that a reclaim writes for a moment, where the kernel has no better way.
+    fn reclaim_writes(&self) -> Result<Option<Knob>, Fault>;
     /// Has the kernel take back this many bytes; gives how many it did.
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault>;
 }

@@ -6,9 +6,12 @@ use super::actuator::{Actuator, Fault, Held, Saved};
 use super::order::Outcome;
 use crate::kernel::control::knobs;
 use crate::kernel::control::{Control, ControlError, Target};
+use crate::kernel::reclaim::ReclaimWay;
 use crate::model::{Identity, Knob, Value};
 use crate::policy::rule::Kill;
 
+/// How long the kernel may look for memory to take back.
+const RECLAIM: Duration = Duration::from_secs(8);
 /// How long thawed tasks may take until they run.
 const THAW: Duration = Duration::from_secs(3);
 
@@ -60,8 +63,8 @@ impl Held for Target {
     }
 
     fn is_frozen(&self) -> Result<bool, Fault> {
-        let state = self.freezer_state()?;
-        Ok(state.itself || state.inherited)
+        // A freeze of a cgroup above ends without us, and then this one's tasks must still stand.
+        Ok(self.freezer_state()?.itself)
     }
 
     fn freeze(&self, deadline: Duration) -> Result<(), Fault> {
@@ -77,7 +80,18 @@ impl Held for Target {
         Ok(())
     }
 
+    fn kill_may_freeze(&self) -> bool {
+        Self::kill_may_freeze(self)
+    }
+
+    fn reclaim_writes(&self) -> Result<Option<Knob>, Fault> {
+        Ok(match self.reclaim_way()? {
+            ReclaimWay::Reclaim => None,
+            ReclaimWay::MemoryHigh => Some(Knob::MemoryHigh),
+        })
+    }
+
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault> {
-        Ok(Self::reclaim(self, bytes)?)
+        Ok(Self::reclaim(self, bytes, RECLAIM)?)
     }
 }

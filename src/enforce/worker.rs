@@ -163,15 +163,41 @@ impl Shared {
             Deed::Freeze => self.freeze(order, &*held),
             Deed::Thaw => self.thaw(order, &*held),
             Deed::Kill(kill) => {
-                held.kill(*kill, deadlines.kill)?;
+                let freezes = held.kill_may_freeze();
+                self.passing(order, freezes.then_some(None), || held.kill(*kill, deadlines.kill))?;
                 Ok(Ending::applied("no process is left"))
             }
             Deed::Reclaim(bytes) => {
-                let reclaimed = held.reclaim(*bytes)?;
+                let original = held.reclaim_writes()?.map(|knob| held.save(&knob)).transpose()?;
+                let reclaimed = self.passing(order, original.map(Some), || held.reclaim(*bytes))?;
                 Ok(Ending::applied(format!("{reclaimed} of {bytes} bytes reclaimed")))
             }
             Deed::Notify(_) | Deed::Undo => unreachable!("they need no cgroup, and are done above"),
         }
+    }
+
+    /// Does what turns a control or freezes for a moment and puts it back itself: the journal has it meanwhile, for the case
+    /// that nobody lives to put it back. `turned` is the freezer (`Some(None)`), a control, or nothing at all.
+    #[expect(clippy::option_option, reason = "nothing, the freezer, or a control")]
+    fn passing<T>(
+        &self,
+        order: &Order,
+        turned: Option<Option<Saved>>,
+        act: impl FnOnce() -> Result<T, Fault>,
+    ) -> Result<T, Ending> {
+        let Some(control) = turned else { return Ok(act()?) };
+        let entry = {
+            let mut books = lock(&self.books);
+            let journal = books.journal(&self.settings)?;
+            let entry = journal.next_entry();
+            let control = control.as_ref().map(|original| (original, &original.value));
+            let (rule, target) = (&*order.rule, &*order.target);
+            journal.claim(&[Intent { entry, order: order.id, rule, target, control, ttl: None }])?;
+            entry
+        };
+        let done = act();
+        lock(&self.books).note(|journal| journal.undone(entry, "put back"));
+        Ok(done?)
     }
 
     /// Claims the controls, all or none.

@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::control::knobs::{Saved, SavedFile};
-use super::control::{ControlError, Place, Target};
+use super::control::{ControlError, Place, Target, visit_below};
 use crate::model::Version;
 
 const SWITCH: &str = "cgroup.freeze";
@@ -98,7 +98,7 @@ impl Target {
             if let Some(covered) = &covered {
                 let here = self.processes_in(place)?;
                 // Frozen tasks do not fork: what v2 holds is all there is, unless v1 has others.
-                let others = |covered: &Vec<i32>| here.iter().any(|pid| !covered.contains(pid));
+                let others = |covered: &Vec<i32>| here.iter().any(|pid| covered.binary_search(pid).is_err());
                 if here.is_empty() || !others(covered) {
                     continue;
                 }
@@ -108,7 +108,7 @@ impl Target {
                 switch(place, true)?;
             }
             match place.version {
-                Version::V2 => await_v2(place, true, until)?,
+                Version::V2 => await_tree(place, until)?,
                 Version::V1 => await_v1(place, until)?,
             }
             let mut here = self.processes_in(place)?;
@@ -201,6 +201,16 @@ pub(super) fn switch(place: &Place, on: bool) -> Result<(), ControlError> {
 
 fn is_frozen(events: &str) -> bool {
     events.lines().any(|line| line == "frozen 1")
+}
+
+/// Waits for a cgroup and each one below it: one with tasks of its own says that it is frozen as soon as those are (seen
+/// on 6.18), while tasks below it still run.
+fn await_tree(place: &Place, until: Instant) -> Result<(), ControlError> {
+    await_v2(place, true, until)?;
+    visit_below(place, 0, &mut |child| match await_v2(child, true, until) {
+        Err(ControlError::Vanished) => Ok(()),
+        other => other,
+    })
 }
 
 /// Waits until the kernel says that every task has stopped, or that they run.

@@ -38,6 +38,14 @@ pub struct KillReport {
 }
 
 impl Target {
+    /// Whether [`Target::kill`] may freeze it for a moment, so that nothing forks away: a program that is killed itself in
+    /// that moment would leave it so.
+    #[must_use]
+    pub fn kill_may_freeze(&self) -> bool {
+        let freezer = self.place("freezer").is_ok();
+        freezer || !self.v2().is_some_and(|place| place.has("cgroup.kill"))
+    }
+
     /// Ends every process in the cgroup and below it: sends the signal, gives them `grace`, and kills what is left. With
     /// SIGKILL, or without a grace, it kills at once. A frozen cgroup is thawed where its processes could not act on the
     /// signal, or could not die.

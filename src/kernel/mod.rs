@@ -5,9 +5,9 @@
 //! - [`parse`]: PURE, text to numbers.
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
 //! - [`control`]: one cgroup held open, its limits read, written, saved and put back.
-//! - [`freeze`], [`kill`], [`reclaim`]: the procedures, with their waits.
-//! - [`trigger`]: pressure triggers.
-//! - [`owner`]: who lives where, and who manages what.
+//! - [`freeze`], [`kill`], [`reclaim`]: its processes stopped, let go, ended, its memory taken back.
+//! - [`trigger`]: notices of pressure.
+//! - [`owner`]: whose it is, and who lives in it.
 //! - [`spec`]: what one file holds, when it is read, what it fills.
 //! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
 //! - [`devices`]: block device numbers to names.

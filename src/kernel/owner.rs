@@ -15,6 +15,9 @@ use crate::model::Version;
 /// Extended attributes by which a cgroup's owner says that somebody else manages what is below it.
 const DELEGATE: [&str; 2] = ["trusted.delegate", "user.delegate"];
 
+/// A hierarchy of the layout, by number, and a path in it.
+type Membership = (usize, Box<[u8]>);
+
 /// Whom the owner has handed a cgroup to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delegation {
@@ -151,10 +154,7 @@ fn cgroups_of(layout: &Layout, procfs: &Path, pid: &str) -> Result<BTreeSet<Box<
     Ok(memberships(layout, procfs, pid)?.into_iter().map(|(_, path)| path).collect())
 }
 
-/// A hierarchy by its number, and a path in it.
-type Membership = (usize, Box<[u8]>);
-
-/// The hierarchies of the layout, and the path of a process in each, below the mount.
+/// The hierarchies of the layout, by number, and the path of a process in each, below the mount.
 fn memberships(layout: &Layout, procfs: &Path, pid: &str) -> Result<Vec<Membership>, String> {
     let file = procfs.join(pid).join("cgroup");
     // Not through a parser of text: a path may hold bytes that are no UTF-8.
@@ -228,7 +228,7 @@ mod tests {
             ],
         };
         let found = memberships(&layout, proc.path(), "7").expect("a file");
-        let expected: Vec<(usize, Box<[u8]>)> =
+        let expected: Vec<Membership> =
             vec![(1, b"/m\xff"[..].into()), (2, b"/c"[..].into()), (0, b"/u:2"[..].into())];
         assert_eq!(found, expected);
     }

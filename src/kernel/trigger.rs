@@ -1,127 +1,174 @@
-//! The kernel's pressure triggers: it tells when tasks were stalled for long enough (`Documentation/accounting/psi.rst`).
-//!
-//! A line such as `some 150000 2000000` is written into an open pressure file: 150 ms of stall in a window of 2 s. The
-//! descriptor is then ready for POLLPRI once a window while that is so, and for POLLERR when the cgroup is gone. Without
-//! `CAP_SYS_RESOURCE` the window is a multiple of 2 s; with it, half a second is taken.
+//! Kernel notices of pressure: a descriptor that becomes readable (POLLPRI) when tasks were stalled for so long within a
+//! window, and fails (POLLERR) when the cgroup is gone.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 
-use super::control::{Control, ControlError, Target};
+use super::control::{Control, Target};
 
-/// The shortest window that the kernel knows.
-const FINE: Duration = Duration::from_millis(500);
-/// The shortest window that it grants to everybody.
+/// The windows that the kernel takes.
+const WINDOWS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
+/// Without CAP_SYS_RESOURCE a window is a multiple of this.
 const COARSE: Duration = Duration::from_secs(2);
 
-/// An armed trigger. It is disarmed when it is dropped.
+/// Whose stalls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// `cpu.pressure`.
+    Cpu,
+    /// `memory.pressure`.
+    Memory,
+    /// `io.pressure`.
+    Io,
+}
+
+impl Resource {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Io => "io",
+        }
+    }
+}
+
+/// Who is stalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stall {
+    /// At least one task.
+    Some,
+    /// All that are not idle.
+    Full,
+}
+
+/// An armed trigger; it is disarmed when dropped. Poll it for POLLPRI.
 #[derive(Debug)]
 pub struct Trigger {
-    fd: OwnedFd,
-    /// How long the window is that the kernel granted.
+    file: OwnedFd,
+    /// The window that the kernel took.
     pub window: Duration,
+    /// How long tasks must be stalled within it.
+    pub stall: Duration,
 }
 
 impl AsFd for Trigger {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.file.as_fd()
     }
 }
 
-impl Target {
-    /// Arms a trigger on the cgroup's own pressure. `resource` is `cpu`, `memory` or `io`; `full` counts the time in which
-    /// all tasks waited; `share` is of the window, above 0 and at most 1.
-    ///
-    /// # Errors
-    /// [`ControlError::Unsupported`] without cgroup2 or PSI; see [`ControlError`].
-    pub fn arm(&self, resource: &str, full: bool, share: f64) -> Result<Trigger, ControlError> {
-        let place = self.v2().ok_or_else(|| {
-            ControlError::Unsupported(format!(
-                "{} has no pressure: it is not in cgroup2",
-                self.identity().display
-            ))
-        })?;
-        let file = format!("{resource}.pressure");
-        self.host.arm(full, share, || place.open(&file, OFlag::O_RDWR | OFlag::O_NONBLOCK)).map_err(
-            |(line, error)| match error {
-                Failure::Open(error) => error,
-                Failure::Write(errno) => place.failure(&file, &line, errno),
-            },
-        )
-    }
+/// Why a trigger was not armed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TriggerError {
+    /// The cgroup has no v2 directory, or the kernel does not tell pressure.
+    #[error(
+        "{file}: no pressure there: it needs cgroup2 and a kernel with PSI; boot with psi=1 where it is off"
+    )]
+    Absent {
+        /// The file.
+        file: String,
+    },
+    /// The kernel refused.
+    #[error(
+        "{file}: the kernel refused `{text}`: {}; before Linux 6.4 it needs CAP_SYS_RESOURCE; the window is from 0.5 s \
+         to 10 s, and the stall longer than nothing and no longer than the window",
+        errno.desc()
+    )]
+    Refused {
+        /// The file.
+        file: String,
+        /// What was written.
+        text: String,
+        /// What the kernel said.
+        errno: Errno,
+    },
 }
 
 impl Control {
-    /// The same on the whole host's pressure.
+    /// Arms a trigger on a cgroup's pressure, or on the host's where no target is given.
+    ///
+    /// Where the program lacks CAP_SYS_RESOURCE the window is rounded up to a multiple of 2 s, and the stall grows with it;
+    /// that is tried once, and then remembered.
     ///
     /// # Errors
-    /// See [`Target::arm`].
-    pub fn arm_host(&self, resource: &str, full: bool, share: f64) -> Result<Trigger, ControlError> {
-        let path = self.0.procfs.join("pressure").join(resource);
-        let file = || path.display().to_string();
-        let opened = || {
-            open(&path, OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()).map_err(
-                |errno| match errno {
-                    Errno::ENOENT | Errno::EOPNOTSUPP => ControlError::Unsupported(format!(
-                        "{}: the kernel tells no pressure: boot with psi=1",
-                        file()
-                    )),
-                    errno => ControlError::Os { file: file(), value: String::new(), errno },
-                },
-            )
-        };
-        self.0.arm(full, share, opened).map_err(|(value, error)| match error {
-            Failure::Open(error) => error,
-            Failure::Write(errno) => ControlError::Os { file: file(), value, errno },
-        })
-    }
-}
-
-/// Which of the two calls failed.
-enum Failure {
-    Open(ControlError),
-    Write(Errno),
-}
-
-impl super::control::Host {
-    fn arm(
+    /// See [`TriggerError`].
+    pub fn arm(
         &self,
-        full: bool,
-        share: f64,
-        opened: impl Fn() -> Result<OwnedFd, ControlError>,
-    ) -> Result<Trigger, (String, Failure)> {
-        let mut windows = vec![COARSE];
-        if !self.coarse_windows.load(Ordering::Relaxed) {
-            windows.insert(0, FINE);
-        }
-        let mut failure = (String::new(), Failure::Write(Errno::EINVAL));
-        for window in windows {
-            let line = line(full, share, window);
-            let fd = opened().map_err(|error| (line.clone(), Failure::Open(error)))?;
-            match nix::unistd::write(&fd, line.as_bytes()) {
-                Ok(_) => return Ok(Trigger { fd, window }),
-                Err(errno @ (Errno::EINVAL | Errno::EPERM)) if window == FINE => {
-                    self.coarse_windows.store(true, Ordering::Relaxed);
-                    failure = (line, Failure::Write(errno));
-                }
-                Err(errno) => return Err((line, Failure::Write(errno))),
+        target: Option<&Target>,
+        resource: Resource,
+        who: Stall,
+        stall: Duration,
+        window: Duration,
+    ) -> Result<Trigger, TriggerError> {
+        let window = window.clamp(WINDOWS[0], WINDOWS[1]);
+        let stall = stall.min(window);
+        let host = &self.0;
+        if !host.coarse_windows.load(Ordering::Relaxed) || is_coarse(window) {
+            match arm(&host.procfs, target, resource, who, stall, window) {
+                Err(TriggerError::Refused { errno: Errno::EINVAL | Errno::EPERM, .. })
+                    if !is_coarse(window) => {}
+                other => return other,
             }
         }
-        Err(failure)
+        let (stall, window) = coarse(stall, window);
+        let armed = arm(&host.procfs, target, resource, who, stall, window);
+        if armed.is_ok() {
+            host.coarse_windows.store(true, Ordering::Relaxed);
+        }
+        armed
     }
 }
 
-/// The line that arms it: the stall and the window in microseconds. The kernel wants some of the one, and no more of it
-/// than of the other.
-fn line(full: bool, share: f64, window: Duration) -> String {
-    let kind = if full { "full" } else { "some" };
-    let stall = window.mul_f64(share.clamp(0.0, 1.0)).as_micros().max(1000);
-    format!("{kind} {stall} {}\0", window.as_micros())
+fn is_coarse(window: Duration) -> bool {
+    window.as_micros().is_multiple_of(COARSE.as_micros())
+}
+
+/// The next larger window that needs no capability, and the same share of it stalled.
+fn coarse(stall: Duration, window: Duration) -> (Duration, Duration) {
+    let rounds = u32::try_from(window.as_micros().div_ceil(COARSE.as_micros())).unwrap_or(1).max(1);
+    let rounded = COARSE * rounds;
+    (stall.mul_f64(rounded.as_secs_f64() / window.as_secs_f64()).min(rounded), rounded)
+}
+
+fn arm(
+    procfs: &Path,
+    target: Option<&Target>,
+    resource: Resource,
+    who: Stall,
+    stall: Duration,
+    window: Duration,
+) -> Result<Trigger, TriggerError> {
+    let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let (file, opened) = match target {
+        Some(target) => {
+            let file = format!("{}/{}.pressure", target.identity().display, resource.name());
+            let Some(directory) = target.unified() else { return Err(TriggerError::Absent { file }) };
+            let name = format!("{}.pressure", resource.name());
+            (file, openat(directory, name.as_str(), flags, Mode::empty()))
+        }
+        None => {
+            let path = procfs.join("pressure").join(resource.name());
+            (path.display().to_string(), open(&path, flags, Mode::empty()))
+        }
+    };
+    let who = match who {
+        Stall::Some => "some",
+        Stall::Full => "full",
+    };
+    let text = format!("{who} {} {}", stall.as_micros(), window.as_micros());
+    // The kernel takes the last byte for the end of the text, whatever it is.
+    let written = opened.and_then(|fd| nix::unistd::write(&fd, format!("{text}\0").as_bytes()).map(|_| fd));
+    match written {
+        Ok(file) => Ok(Trigger { file, window, stall }),
+        Err(Errno::ENOENT | Errno::ENODEV | Errno::EOPNOTSUPP) => Err(TriggerError::Absent { file }),
+        Err(errno) => Err(TriggerError::Refused { file, text, errno }),
+    }
 }
 
 #[cfg(test)]
@@ -129,9 +176,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trigger_asks_for_a_share_of_its_window() {
-        assert_eq!(line(true, 0.4, COARSE), "full 800000 2000000\0");
-        assert_eq!(line(false, 0.0, FINE), "some 1000 500000\0");
-        assert_eq!(line(false, 7.0, FINE), "some 500000 500000\0");
+    fn a_window_is_rounded_up_with_its_stall() {
+        let ms = Duration::from_millis;
+        assert_eq!(coarse(ms(50), ms(500)), (ms(200), ms(2_000)));
+        assert_eq!(coarse(ms(300), ms(3_000)), (ms(400), ms(4_000)));
+        assert_eq!(coarse(ms(150), ms(2_000)), (ms(150), ms(2_000)));
+        assert!(is_coarse(ms(4_000)) && !is_coarse(ms(500)));
     }
 }

@@ -225,6 +225,14 @@ impl Held for Handle {
         })
     }
 
+    fn kill_may_freeze(&self) -> bool {
+        true
+    }
+
+    fn reclaim_writes(&self) -> Result<Option<Knob>, Fault> {
+        Ok(Some(Knob::MemoryHigh))
+    }
+
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault> {
         self.call("reclaim", |_| Ok(bytes / 2))
     }

@@ -28,6 +28,7 @@ use nix::sys::stat::{Mode, fstat};
 
 pub use self::error::ControlError;
 pub(in crate::kernel) use self::place::{Place, open_child};
+pub(in crate::kernel) use self::processes::visit_below;
 use super::layout::{Hierarchy, Layout, Paths};
 use crate::model::{Identity, LayoutKind, Version};
 

@@ -21,10 +21,16 @@ impl Target {
     /// [`ControlError::Vanished`] where the cgroup was removed; what the kernel says of a list.
     pub fn processes(&self) -> Result<BTreeSet<i32>, ControlError> {
         let mut all = BTreeSet::new();
+        let mut gone = 0;
         for place in &self.places {
-            all.extend(self.processes_in(place)?);
+            match self.processes_in(place) {
+                Ok(processes) => all.extend(processes),
+                // Directories of one cgroup are removed one after the other.
+                Err(ControlError::Vanished) => gone += 1,
+                Err(error) => return Err(error),
+            }
         }
-        Ok(all)
+        if gone == self.places.len() { Err(ControlError::Vanished) } else { Ok(all) }
     }
 
     /// The same, in one hierarchy; one that is in several lists while it moves is there as often.
@@ -56,7 +62,7 @@ impl Target {
 }
 
 /// Shows every directory below one, parents first; only those on the way are held open.
-fn visit_below(
+pub(in crate::kernel) fn visit_below(
     place: &Place,
     depth: usize,
     show: &mut dyn FnMut(&Place) -> Result<(), ControlError>,
