@@ -488,6 +488,7 @@ fn nothing_is_done_that_cannot_be_written_down() {
     assert_eq!(done.outcome, Outcome::Failed);
     assert!(done.detail.contains("journal"), "{}", done.detail);
     assert_eq!(bench.carry_out(order("rule", &a, Deed::Freeze)).outcome, Outcome::Failed);
+    assert_eq!(bench.carry_out(order("rule", &a, Deed::Reclaim(4096))).outcome, Outcome::Failed);
     assert_eq!(kernel.log(), [""; 0]);
     // What cannot be undone needs no journal.
     assert_eq!(bench.carry_out(order("rule", &a, KILL)).outcome, Outcome::Applied);

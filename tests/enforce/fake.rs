@@ -226,7 +226,7 @@ impl Held for Handle {
     }
 
     fn kill_may_freeze(&self) -> bool {
-        true
+        false
     }
 
     fn reclaim_writes(&self) -> Result<Option<Knob>, Fault> {
