@@ -297,9 +297,9 @@ fn each_malformed_case() {
             &["1:18 wrong type: found the string `unit` | expected a list, such as `[a, b]`"],
         ),
         (
-            "labels: {attach: [pot]}",
+            "labels: {attach: [zone]}",
             &[
-                "1:19 unknown name `pot` | expected one of: slice, unit, user, session, app, runtime, container, container_id, image, pod, namespace, pod_uid, qos, job_id, step_id",
+                "1:19 unknown name `zone` | expected one of: slice, unit, user, session, app, runtime, container, container_id, image, pod, namespace, pod_uid, qos, job_id, step_id",
             ],
         ),
         (

@@ -189,7 +189,7 @@ mod tests {
                 &format!("/machine.slice/libpod-conmon-{ID}.scope"),
                 &format!("slice=machine.slice unit=libpod-conmon-{ID}.scope"),
             ),
-            (&format!("/libpod_parent/conmon"), ""),
+            ("/libpod_parent/conmon", ""),
             (
                 "/user.slice/user-1000.slice/user@1000.service/user.slice/podman-239302.scope",
                 "slice=user.slice unit=podman-239302.scope user=1000",
