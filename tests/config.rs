@@ -438,7 +438,12 @@ fn check_looks_at_every_file() {
     std::fs::write(&bad, "colect: {}\n").unwrap();
     let good = example("minimal.yaml");
     let run = |files: &[&Path], format| {
-        let paths = stockade::cli::PathArgs { procfs: "/proc".into(), sysfs: "/sys".into(), cgroupfs: None };
+        let paths = stockade::cli::PathArgs {
+            procfs: "/proc".into(),
+            sysfs: "/sys".into(),
+            cgroupfs: None,
+            rootfs: "/".into(),
+        };
         let files = files.iter().map(|file| file.to_path_buf()).collect();
         let args = CheckArgs { files, host: false, paths, format };
         let (mut out, mut err) = (Vec::new(), Vec::new());

@@ -11,6 +11,7 @@ mod containers;
 mod kubernetes;
 mod nginx;
 mod slurm;
+pub mod state;
 mod systemd;
 
 use crate::model::{Identity, Owner, OwnerLabel, display_path};
@@ -29,10 +30,10 @@ pub fn identify(path: &[u8], id: u64) -> Identity {
     Identity { owner: owner(&display), path: path.into(), display: display.into(), id }
 }
 
-/// Takes in who owns the directory. The user that the path names counts more; and root makes directories for others, so
-/// that it is nobody's name.
-pub fn owned_by(uid: u32, owner: &mut Owner) {
-    if uid != 0 && owner.get(OwnerLabel::User).is_none() {
+/// Takes in who owns the directory. The user that the path names counts more; and whoever owns the hierarchy's root makes
+/// directories for others, so that nothing follows from that.
+pub fn owned_by(uid: u32, of_root: u32, owner: &mut Owner) {
+    if uid != of_root && owner.get(OwnerLabel::User).is_none() {
         owner.set(OwnerLabel::User, Some(&uid.to_string()));
     }
 }
@@ -104,7 +105,7 @@ mod tests {
             ("/slurm/uid_9/job_1", 0, Some("9")),
         ] {
             let mut owner = identify(path.as_bytes(), 1).owner;
-            owned_by(uid, &mut owner);
+            owned_by(uid, 0, &mut owner);
             assert_eq!(owner.get(OwnerLabel::User), user, "{path} of {uid}");
         }
     }

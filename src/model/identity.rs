@@ -31,7 +31,8 @@ labels! {
     Slice = "slice",
     /// The innermost systemd service or scope on the path: `nginx.service`.
     Unit = "unit",
-    /// The user id of the innermost `user-UID.slice`, or of a Slurm job, or of who owns the directory if not root.
+    /// The user id of the innermost `user-UID.slice`, or of a Slurm job, or of who owns the directory
+    /// where that is another than who owns the hierarchy.
     User = "user",
     /// The login session, of `session-ID.scope`.
     Session = "session",
@@ -79,8 +80,9 @@ impl Owner {
     }
 }
 
-/// A cgroup's identity. A new kernel id under an old path is another cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A cgroup's identity. A new kernel id under an old path is another cgroup; more that becomes known of its owner makes
+/// it no other, so that owners do not count when two are compared.
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// The path below the hierarchy's root, `/` for the root itself. Any byte but NUL and newline may stand in it.
     pub path: Box<[u8]>,
@@ -91,6 +93,14 @@ pub struct Identity {
     /// Whom it belongs to.
     pub owner: Owner,
 }
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.path == other.path
+    }
+}
+
+impl Eq for Identity {}
 
 impl Identity {
     /// How many directories deep: the root is 0.
