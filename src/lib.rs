@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | [`model`] | PURE data: snapshots, cgroups, limits, identities, rates | nothing |
 //! | [`kernel`] | the only code that knows file names and units | `model` |
-//! | [`identify`] | PURE: a path to whom it belongs: slice, unit, user, container, pod, job | `model` |
-//! | [`sample`] | the walk: kernel to snapshot, faults kept beside the results | `kernel`, `identify`, `model` |
+//! | [`identify`] | PURE: a path, and the texts of runtimes' files, to whom it belongs: slice, unit, user, container, pod, job | `model` |
+//! | [`sample`] | the walk: kernel to snapshot, faults kept beside the results; `enrich` reads the runtimes' files on its own thread | `kernel`, `identify`, `model` |
 //! | [`policy`] | PURE: rules over snapshots: selectors, signals, conditions, ranking, the engine | `model` |
 //! | [`enforce`] | decisions to the kernel: guard rails and the ledger (PURE), the journal, the writes, the audit | `policy`, `kernel`, `model` |
 //! | [`metrics`] | PURE but for the program's own registry: snapshot to Prometheus text | `enforce`, `policy`, `model` |
@@ -25,6 +25,8 @@
 //! - **One bad cgroup, file or line never fails the walk.** It is a fault, counted by file and kind.
 //! - **Blocking work is on its own threads.** One thread samples and publishes an `Arc<Snapshot>`; async code serves
 //!   HTTP and signals only. A scrape renders the newest snapshot and does no kernel I/O.
+//! - **Owners are found out beside the walk.** No daemon is asked; a runtime's file is small or not read, belongs to
+//!   others, and tells nothing if it is not what it should be. What becomes known later makes a cgroup no other.
 //! - **Control writes are on threads of their own**, each with a deadline; the journal is synced before the kernel is
 //!   written, and everything is undone in the end.
 //! - **Unknown never fires and never clears.**

@@ -39,7 +39,7 @@ fn fixtures() -> Vec<(String, PathBuf)> {
     let mut found: Vec<(String, PathBuf)> = entries
         .filter(|path| path.is_dir())
         .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
-        .filter(|(name, _)| name != "golden")
+        .filter(|(name, _)| name != "golden" && name != "identity")
         .collect();
     found.sort();
     assert!(!found.is_empty(), "{} holds no captured tree", directory().display());
@@ -82,6 +82,7 @@ fn sample(fixture: &Path) -> Arc<Snapshot> {
             procfs: fixture.join("proc"),
             sysfs: sysfs(fixture, scratch.path()),
             cgroupfs: Some(fixture.join("sys/fs/cgroup")),
+            root: fixture.join("root"),
         },
         collectors: CollectorSet::ALL,
         watch: Some(WatchMethod::Walk),

@@ -229,6 +229,7 @@ proptest! {
                 procfs: tree.path().join("proc"),
                 sysfs: tree.path().join("sys"),
                 cgroupfs: Some(root),
+                root: tree.path().join("root"),
             },
             collectors: model::CollectorSet::ALL,
             watch: Some(WatchMethod::Walk),

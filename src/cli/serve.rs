@@ -70,11 +70,14 @@ pub struct PathArgs {
     /// Use only the cgroup mounts at or below this directory.
     #[arg(long = "path.cgroupfs", value_name = "DIR")]
     pub cgroupfs: Option<PathBuf>,
+    /// The host's root, where Docker, Podman, containerd and the kubelet keep their containers' names.
+    #[arg(long = "path.rootfs", value_name = "DIR", default_value = "/")]
+    pub rootfs: PathBuf,
 }
 
 impl From<PathArgs> for Paths {
     fn from(args: PathArgs) -> Self {
-        Self { procfs: args.procfs, sysfs: args.sysfs, cgroupfs: args.cgroupfs }
+        Self { procfs: args.procfs, sysfs: args.sysfs, cgroupfs: args.cgroupfs, root: args.rootfs }
     }
 }
 

@@ -5,68 +5,132 @@
 
 use crate::model::{Owner, OwnerLabel};
 
+/// What stands before `-pod<uid>.slice` in a slice (perhaps behind `PREFIX-`), and the class.
+const SLICES: [(&str, &str); 3] =
+    [("kubepods", "guaranteed"), ("kubepods-burstable", "burstable"), ("kubepods-besteffort", "besteffort")];
+
+/// What stands above `pod<uid>`, and the class.
+const DIRECTORIES: [(&str, &str); 3] =
+    [("kubepods", "guaranteed"), ("burstable", "burstable"), ("besteffort", "besteffort")];
+
 /// Takes in one component of a path.
 pub(super) fn component(name: &str, above: &str, owner: &mut Owner) {
-    let (class, uid) = if let Some(slice) = name.strip_suffix(".slice") {
+    let pod = if let Some(slice) = name.strip_suffix(".slice") {
         let Some((before, uid)) = slice.rsplit_once("-pod") else { return };
-        let class = match before {
-            _ if before == "kubepods" || before.ends_with("-kubepods") => "guaranteed",
-            _ if before.ends_with("kubepods-burstable") => "burstable",
-            _ if before.ends_with("kubepods-besteffort") => "besteffort",
-            _ => return,
-        };
-        (class, uid)
+        SLICES
+            .iter()
+            .find(|(is, _)| before.strip_suffix(is).is_some_and(is_prefix))
+            .map(|(_, class)| (class, uid))
     } else {
         let Some(uid) = name.strip_prefix("pod") else { return };
-        let class = match above {
-            "kubepods" => "guaranteed",
-            "burstable" => "burstable",
-            "besteffort" => "besteffort",
-            _ => return,
-        };
-        (class, uid)
+        DIRECTORIES.iter().find(|(is, _)| above == *is).map(|(_, class)| (class, uid))
     };
     // A uid is a UUID; a static pod's is the hash of its manifest.
-    if uid.len() < 32 || !uid.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'_')) {
-        return;
+    if let Some((class, uid)) = pod
+        && uid.len() >= 32
+        && uid.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b'_'))
+    {
+        owner.set(OwnerLabel::PodUid, Some(&uid.replace('_', "-")));
+        owner.set(OwnerLabel::Qos, Some(class));
+        // What runs this node is another's container, where the node is one itself (kind, minikube).
+        for label in [OwnerLabel::Runtime, OwnerLabel::Container, OwnerLabel::ContainerId] {
+            owner.set(label, None);
+        }
     }
-    owner.set(OwnerLabel::PodUid, Some(&uid.replace('_', "-")));
-    owner.set(OwnerLabel::Qos, Some(class));
+}
+
+fn is_prefix(before: &str) -> bool {
+    before.is_empty() || before.ends_with('-')
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::identify::tests::told;
+    use crate::identify::tests::{ID, agree};
 
-    const ID: &str = "9d1f0c6c8a7fb2f1f1c5ee70da6fd0c7a9b1d2e3f405162738495a6b7c8d9e0f";
+    const UID: &str = "0a1b2c3d-1111-2222-3333-444455556666";
 
     #[test]
-    fn pods_and_their_containers_under_both_drivers() {
-        for (path, expected) in [
+    fn pods_and_their_containers_under_the_systemd_driver() {
+        let uid = UID.replace('-', "_");
+        for (above, slice, scope, runtime, qos) in [
+            // kubernetes/kubernetes: pkg/kubelet/cm; containerd 1.3 to 2.
             (
-                format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0a1b2c3d_1111_2222_3333_444455556666.slice/cri-containerd-{ID}.scope"),
-                format!("slice=kubepods-burstable-pod0a1b2c3d_1111_2222_3333_444455556666.slice unit=cri-containerd-{ID}.scope runtime=containerd container_id={ID} pod_uid=0a1b2c3d-1111-2222-3333-444455556666 qos=burstable"),
+                "/kubepods.slice/kubepods-burstable.slice",
+                "kubepods-burstable",
+                "cri-containerd",
+                "containerd",
+                "burstable",
             ),
+            // lxc/lxc#3563, kubernetes/minikube#11280: CRI-O.
+            ("/kubepods.slice", "kubepods", "crio", "cri-o", "guaranteed"),
             (
-                format!("/kubepods.slice/kubepods-pod0a1b2c3d_1111_2222_3333_444455556666.slice/crio-{ID}.scope"),
-                format!("slice=kubepods-pod0a1b2c3d_1111_2222_3333_444455556666.slice unit=crio-{ID}.scope runtime=cri-o container_id={ID} pod_uid=0a1b2c3d-1111-2222-3333-444455556666 qos=guaranteed"),
+                "/docker/d6701ec289c56e4391acb11d07474b3139466857a305490575508a8b7a9fcf22/kubepods.slice/kubepods-besteffort.slice",
+                "kubepods-besteffort",
+                "crio",
+                "cri-o",
+                "besteffort",
             ),
+            // kontena/pharos-cluster#440: dockershim, v1.
             (
-                format!("/kubepods/besteffort/pod0a1b2c3d-1111-2222-3333-444455556666/{ID}"),
-                format!("container_id={ID} pod_uid=0a1b2c3d-1111-2222-3333-444455556666 qos=besteffort"),
+                "/kubepods.slice/kubepods-besteffort.slice",
+                "kubepods-besteffort",
+                "docker",
+                "docker",
+                "besteffort",
             ),
+            // kubernetes-sigs/kind#3947: the kubelet's own root.
             (
-                format!("/kubepods/burstable/pod5f3bd0e8e1d1e0a2b1b0c0d0e0f01234/{ID}"),
-                format!("container_id={ID} pod_uid=5f3bd0e8e1d1e0a2b1b0c0d0e0f01234 qos=burstable"),
+                "/system.slice/docker-d6701ec289c56e4391acb11d07474b3139466857a305490575508a8b7a9fcf22.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice",
+                "kubelet-kubepods-besteffort",
+                "cri-containerd",
+                "containerd",
+                "besteffort",
             ),
-            (
-                "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod0a1b2c3d_1111_2222_3333_444455556666.slice".to_owned(),
-                "slice=kubelet-kubepods-besteffort-pod0a1b2c3d_1111_2222_3333_444455556666.slice pod_uid=0a1b2c3d-1111-2222-3333-444455556666 qos=besteffort".to_owned(),
-            ),
-            ("/kubepods/burstable/podium".to_owned(), String::new()),
-            ("/srv/pod0a1b2c3d-1111-2222-3333-444455556666".to_owned(), String::new()),
         ] {
-            assert_eq!(told(&path), expected, "{path}");
+            let slice = format!("{slice}-pod{uid}.slice");
+            agree(&[
+                (&format!("{above}/{slice}"), &format!("slice={slice} pod_uid={UID} qos={qos}")),
+                (
+                    &format!("{above}/{slice}/{scope}-{ID}.scope"),
+                    &format!(
+                        "slice={slice} unit={scope}-{ID}.scope runtime={runtime} container_id={ID} pod_uid={UID} qos={qos}"
+                    ),
+                ),
+            ]);
         }
+    }
+
+    #[test]
+    fn pods_and_their_containers_under_the_cgroupfs_driver() {
+        agree(&[
+            // k0sproject/k0s#205, containerd/containerd#3133: containerd and Docker give the same name.
+            (
+                &format!("/kubepods/besteffort/pod{UID}/{ID}"),
+                &format!("container_id={ID} pod_uid={UID} qos=besteffort"),
+            ),
+            (&format!("/kubepods/pod{UID}/{ID}"), &format!("container_id={ID} pod_uid={UID} qos=guaranteed")),
+            (
+                &format!("/kubepods/burstable/pod{UID}/crio-{ID}"),
+                &format!("runtime=cri-o container_id={ID} pod_uid={UID} qos=burstable"),
+            ),
+            // A static pod: the hash of its manifest.
+            (
+                &format!("/kubepods/burstable/pod5f3bd0e8e1d1e0a2b1b0c0d0e0f01234/{ID}"),
+                &format!("container_id={ID} pod_uid=5f3bd0e8e1d1e0a2b1b0c0d0e0f01234 qos=burstable"),
+            ),
+            // kind before 0.20: /kubelet as the root, the node itself a Docker container (v1).
+            (
+                &format!(
+                    "/docker/d6701ec289c56e4391acb11d07474b3139466857a305490575508a8b7a9fcf22/kubelet/kubepods/burstable/pod{UID}/{ID}"
+                ),
+                &format!("container_id={ID} pod_uid={UID} qos=burstable"),
+            ),
+            ("/kubepods/burstable/podium", ""),
+            ("/srv/pod0a1b2c3d-1111-2222-3333-444455556666", ""),
+            (
+                "/mykubepods-pod0a1b2c3d_1111_2222_3333_444455556666.slice",
+                "slice=mykubepods-pod0a1b2c3d_1111_2222_3333_444455556666.slice",
+            ),
+        ]);
     }
 }

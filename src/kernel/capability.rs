@@ -88,6 +88,7 @@ mod tests {
             procfs: root.join("proc"),
             sysfs: root.join("sys"),
             cgroupfs: Some(root.join("sys/fs/cgroup")),
+            root: "/".into(),
         };
         capabilities(&Layout::detect(&paths).unwrap(), &paths)
     }

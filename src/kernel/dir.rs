@@ -193,6 +193,14 @@ pub fn directory_state(root: BorrowedFd<'_>, path: &[u8]) -> Result<(u64, Option
     Ok((stat.st_ino, u32::try_from(stat.st_nlink).ok().and_then(|links| links.checked_sub(2))))
 }
 
+/// The user who owns a directory.
+///
+/// # Errors
+/// What `fstatat` says.
+pub fn directory_owner(root: BorrowedFd<'_>, path: &[u8]) -> Result<u32, Errno> {
+    Ok(fstatat(root, relative(path), AtFlags::AT_SYMLINK_NOFOLLOW)?.st_uid)
+}
+
 /// The names of the directories in a directory.
 ///
 /// # Errors

@@ -17,11 +17,13 @@ pub struct Paths {
     pub sysfs: PathBuf,
     /// Use only the cgroup mounts at or below this path; `None` takes those that mountinfo lists.
     pub cgroupfs: Option<PathBuf>,
+    /// The host's root, `/`: below it the runtimes keep what they know of their containers.
+    pub root: PathBuf,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { procfs: "/proc".into(), sysfs: "/sys".into(), cgroupfs: None }
+        Self { procfs: "/proc".into(), sysfs: "/sys".into(), cgroupfs: None, root: "/".into() }
     }
 }
 

@@ -31,23 +31,37 @@ labels! {
     Slice = "slice",
     /// The innermost systemd service or scope on the path: `nginx.service`.
     Unit = "unit",
-    /// The user id of the innermost `user-UID.slice`, or of a Slurm job.
+    /// The user id of the innermost `user-UID.slice`, or of a Slurm job, or of who owns the directory
+    /// where that is another than who owns the hierarchy.
     User = "user",
-    /// What runs the container: `docker`, `containerd`, `cri-o`, `podman`, `lxc`, `nspawn`, `qemu`, `slurm`.
+    /// The login session, of `session-ID.scope`.
+    Session = "session",
+    /// The application: a desktop or Flatpak id, or what NGINX Unit isolates.
+    App = "app",
+    /// What runs the container: `docker`, `containerd`, `cri-o`, `podman`, `lxc`, `nspawn`, `qemu`; or else what made the
+    /// group: `slurm`, `nginx-unit`.
     Runtime = "runtime",
-    /// The container's or machine's name, where the path has it.
+    /// The container's or machine's name. Two containers may claim one name; their ids differ.
     Container = "container",
     /// The container's id, all 64 digits of it.
     ContainerId = "container_id",
-    /// The uid of the Kubernetes pod.
+    /// The image that the container was made from, as its runtime names it.
+    Image = "image",
+    /// The name of the Kubernetes pod.
+    Pod = "pod",
+    /// The Kubernetes namespace of the pod.
+    Namespace = "namespace",
+    /// The uid of the Kubernetes pod, or the id of the Podman pod.
     PodUid = "pod_uid",
     /// The pod's class: `guaranteed`, `burstable` or `besteffort`.
     Qos = "qos",
-    /// The Slurm job.
+    /// The Slurm job: its number, or its SLUID where the path has that.
     Job = "job_id",
+    /// The step of the Slurm job: a number, `batch`, `extern` or `interactive`.
+    Step = "step_id",
 }
 
-/// Whom a cgroup belongs to, as far as its path tells. A part that is not known is absent.
+/// Whom a cgroup belongs to, as far as its path and the files of its runtime tell. A part that is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
     parts: [Option<Box<str>>; OwnerLabel::COUNT],
@@ -66,8 +80,9 @@ impl Owner {
     }
 }
 
-/// A cgroup's identity. A new kernel id under an old path is another cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A cgroup's identity. A new kernel id under an old path is another cgroup; more that becomes known of its owner makes
+/// it no other, so that owners do not count when two are compared.
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// The path below the hierarchy's root, `/` for the root itself. Any byte but NUL and newline may stand in it.
     pub path: Box<[u8]>,
@@ -78,6 +93,14 @@ pub struct Identity {
     /// Whom it belongs to.
     pub owner: Owner,
 }
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.path == other.path
+    }
+}
+
+impl Eq for Identity {}
 
 impl Identity {
     /// How many directories deep: the root is 0.

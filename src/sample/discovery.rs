@@ -140,6 +140,8 @@ impl Sampler {
         let node = self.tree.get_mut(id)?;
         self.reader.controls(node, None, None);
         self.reader.numbers(node, &self.everything.files);
+        self.meet(id);
+        let node = self.tree.get(id)?;
         self.gazette.add(|| News::Born(Arc::clone(&node.cgroup.identity)));
         Some(id)
     }

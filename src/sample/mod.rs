@@ -6,6 +6,8 @@
 //! - `news`: the same, for whoever decides on it.
 //! - `reader`: the files of one cgroup, through held descriptors.
 //! - `discovery`: which cgroups come and go.
+//! - `enrich`: the thread that reads what container runtimes keep in files.
+//! - `learn`: what is found out of a cgroup's owner after its birth.
 //! - `derive`: PURE, what follows from other numbers: working set, effective limits, headroom.
 //! - `faults`: what went wrong, counted by file and kind.
 //! - `linger`: the last numbers of the dead, until a scrape has carried them.
@@ -17,7 +19,9 @@
 mod clock;
 mod derive;
 mod discovery;
+mod enrich;
 mod faults;
+mod learn;
 mod linger;
 mod news;
 mod notices;

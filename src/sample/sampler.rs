@@ -9,6 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::Settings;
 use super::derive::{Ceiling, limits, own};
+use super::learn::Learning;
 use super::linger::{Carried, Linger};
 use super::news::{Gazette, News};
 use super::notices::Queue;
@@ -75,6 +76,7 @@ pub struct Sampler {
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
     pub(super) gazette: Gazette,
+    pub(super) learning: Learning,
 }
 
 impl Sampler {
@@ -129,6 +131,7 @@ impl Sampler {
             reading_took: Duration::ZERO,
             single: Vec::new(),
             gazette: Gazette::new(settings.news),
+            learning: Learning::new(settings.paths.root.clone()),
             layout,
             settings,
         };
@@ -259,6 +262,7 @@ impl Sampler {
             self.tree.nodes_mut().for_each(|node| node.stale = true);
         }
         self.reconcile();
+        self.learn();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
         self.linger.settle(now(), self.settings.linger);

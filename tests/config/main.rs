@@ -156,7 +156,7 @@ error: unknown name `units`
    --> s.yaml:12:19
     |
  12 | labels: {attach: [units, unit]}
-    |                   ^^^^^ expected one of: slice, unit, user, runtime, container, container_id, pod_uid, qos, job_id; did you mean `unit`?
+    |                   ^^^^^ expected one of: slice, unit, user, session, app, runtime, container, container_id, image, pod, namespace, pod_uid, qos, job_id, step_id; did you mean `unit`?
 
 error: unknown key `limit`
    --> s.yaml:13:1
@@ -302,9 +302,9 @@ fn each_malformed_case() {
             &["1:18 wrong type: found the string `unit` | expected a list, such as `[a, b]`"],
         ),
         (
-            "labels: {attach: [pod]}",
+            "labels: {attach: [zone]}",
             &[
-                "1:19 unknown name `pod` | expected one of: slice, unit, user, runtime, container, container_id, pod_uid, qos, job_id",
+                "1:19 unknown name `zone` | expected one of: slice, unit, user, session, app, runtime, container, container_id, image, pod, namespace, pod_uid, qos, job_id, step_id",
             ],
         ),
         (

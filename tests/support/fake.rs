@@ -59,9 +59,19 @@ impl FakeTree {
         self.root.path().join("sys")
     }
 
+    /// A place in the tree's own root file system.
+    pub fn rootfs(&self) -> PathBuf {
+        self.root.path().join("root")
+    }
+
     /// Where everything is.
     pub fn paths(&self) -> Paths {
-        Paths { procfs: self.procfs(), sysfs: self.sysfs(), cgroupfs: Some(self.cgroups()) }
+        Paths {
+            procfs: self.procfs(),
+            sysfs: self.sysfs(),
+            cgroupfs: Some(self.cgroups()),
+            root: self.rootfs(),
+        }
     }
 
     /// Settings that sample this tree alone, with every collector.
@@ -140,8 +150,13 @@ impl FakeTree {
     }
 
     /// The flags that make the program look here and nowhere else.
-    pub fn flags(&self) -> [String; 3] {
+    pub fn flags(&self) -> [String; 4] {
         let flag = |name: &str, path: &Path| format!("--path.{name}={}", path.display());
-        [flag("cgroupfs", &self.cgroups()), flag("procfs", &self.procfs()), flag("sysfs", &self.sysfs())]
+        [
+            flag("cgroupfs", &self.cgroups()),
+            flag("procfs", &self.procfs()),
+            flag("sysfs", &self.sysfs()),
+            flag("rootfs", &self.rootfs()),
+        ]
     }
 }

@@ -1,0 +1,343 @@
+//! PURE: what the files that runtimes keep say of their containers. Where they are, and what is in them.
+//!
+//! | who | file | gives |
+//! |---|---|---|
+//! | Docker | `containers/ID/config.v2.json` | name, image; pod, namespace and container from dockershim's labels |
+//! | Podman, CRI-O | `storage/overlay-containers/containers.json` | name, image |
+//! | containerd, CRI-O | the bundle's `config.json`, its annotations | container, image, pod, namespace |
+//! | kubelet | the names in `/var/log/pods` and `/var/log/containers` | pod, namespace, container |
+//!
+//! These files are other programs' own, and belong to whoever may write them; Podman's without root belong to a user. A
+//! file that is not what it should be tells nothing. A text from one becomes a label of at most [`LONGEST`] characters.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::model::{Owner, OwnerLabel, display_path};
+
+/// How many characters of a name are shown.
+pub const LONGEST: usize = 128;
+
+/// How a place is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Docker's `config.v2.json` of one container.
+    Docker,
+    /// `containers.json` of containers/storage, of all containers.
+    Storage,
+    /// An OCI bundle's `config.json`.
+    Bundle,
+    /// A directory of `NAMESPACE_POD_UID`.
+    PodLogs,
+    /// A directory of `POD_NAMESPACE_CONTAINER-ID.log`.
+    ContainerLogs,
+}
+
+impl Format {
+    /// The name that its faults are counted under.
+    #[must_use]
+    pub const fn source(self) -> &'static str {
+        match self {
+            Self::Docker => "config.v2.json",
+            Self::Storage => "containers.json",
+            Self::Bundle => "config.json",
+            Self::PodLogs => "/var/log/pods",
+            Self::ContainerLogs => "/var/log/containers",
+        }
+    }
+
+    /// Whether its names are what it says.
+    #[must_use]
+    pub const fn is_directory(self) -> bool {
+        matches!(self, Self::PodLogs | Self::ContainerLogs)
+    }
+}
+
+/// Somewhere to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The path below the host's root.
+    pub path: String,
+    /// How it is read.
+    pub format: Format,
+    /// Who keeps it, which is thus who runs what it tells of.
+    pub runtime: Option<&'static str>,
+}
+
+/// What runs the container, where its file is, and how it is read. `{id}` is the container's id, `{home}` its user's home.
+const PLACES: [(&str, &str, Format); 14] = [
+    ("docker", "/var/lib/docker/containers/{id}/config.v2.json", Format::Docker),
+    ("docker", "{home}/.local/share/docker/containers/{id}/config.v2.json", Format::Docker),
+    ("docker", "/var/snap/docker/common/var-lib-docker/containers/{id}/config.v2.json", Format::Docker),
+    ("containerd", "/run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/config.json", Format::Bundle),
+    (
+        "containerd",
+        "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/config.json",
+        Format::Bundle,
+    ),
+    ("cri-o", "/run/containers/storage/overlay-containers/{id}/userdata/config.json", Format::Bundle),
+    ("podman", "/var/lib/containers/storage/overlay-containers/containers.json", Format::Storage),
+    ("podman", "/var/lib/containers/storage/overlay-containers/volatile-containers.json", Format::Storage),
+    ("podman", "/var/lib/containers/storage/vfs-containers/containers.json", Format::Storage),
+    ("podman", "/var/lib/containers/storage/vfs-containers/volatile-containers.json", Format::Storage),
+    ("podman", "{home}/.local/share/containers/storage/overlay-containers/containers.json", Format::Storage),
+    (
+        "podman",
+        "{home}/.local/share/containers/storage/overlay-containers/volatile-containers.json",
+        Format::Storage,
+    ),
+    ("podman", "{home}/.local/share/containers/storage/vfs-containers/containers.json", Format::Storage),
+    (
+        "podman",
+        "{home}/.local/share/containers/storage/vfs-containers/volatile-containers.json",
+        Format::Storage,
+    ),
+];
+
+/// Where the kubelet keeps logs, and their format.
+const LOGS: [(&str, Format); 2] =
+    [("/var/log/pods", Format::PodLogs), ("/var/log/containers", Format::ContainerLogs)];
+
+/// Annotations of an OCI bundle and labels of a Docker container that name a pod.
+const TAGS: [(&str, OwnerLabel); 8] = [
+    ("io.kubernetes.cri.container-name", OwnerLabel::Container),
+    ("io.kubernetes.cri.image-name", OwnerLabel::Image),
+    ("io.kubernetes.cri.sandbox-name", OwnerLabel::Pod),
+    ("io.kubernetes.cri.sandbox-namespace", OwnerLabel::Namespace),
+    ("io.kubernetes.container.name", OwnerLabel::Container),
+    ("io.kubernetes.cri-o.ImageName", OwnerLabel::Image),
+    ("io.kubernetes.pod.name", OwnerLabel::Pod),
+    ("io.kubernetes.pod.namespace", OwnerLabel::Namespace),
+];
+
+fn in_kubernetes(owner: &Owner) -> bool {
+    owner.get(OwnerLabel::Qos).is_some()
+}
+
+/// Whether a file may tell something that is not known of this owner.
+#[must_use]
+pub fn wants(owner: &Owner) -> bool {
+    let lacks = |label| owner.get(label).is_none();
+    (!lacks(OwnerLabel::ContainerId) && (lacks(OwnerLabel::Container) || lacks(OwnerLabel::Image)))
+        || (in_kubernetes(owner) && (lacks(OwnerLabel::Pod) || lacks(OwnerLabel::Namespace)))
+}
+
+/// Where to look for an owner, in this order. `home` is the home directory of its user.
+#[must_use]
+pub fn places(owner: &Owner, home: Option<&str>) -> Vec<Place> {
+    let mut places = Vec::new();
+    if let Some(id) = owner.get(OwnerLabel::ContainerId) {
+        for (runtime, template, format) in PLACES {
+            if owner.get(OwnerLabel::Runtime).is_some_and(|known| known != runtime) {
+                continue;
+            }
+            let path = match (template.strip_prefix("{home}"), home) {
+                (None, _) => template.replace("{id}", id),
+                (Some(rest), Some(home)) => format!("{home}{}", rest.replace("{id}", id)),
+                (Some(_), None) => continue,
+            };
+            places.push(Place { path, format, runtime: Some(runtime) });
+        }
+    }
+    if in_kubernetes(owner) {
+        places.extend(LOGS.map(|(path, format)| Place { path: path.to_owned(), format, runtime: None }));
+    }
+    places
+}
+
+/// What is told of one container or pod.
+#[derive(Debug, Default)]
+struct Facts {
+    /// What counts only where the path says that it is in a pod of Kubernetes: anybody may label a container.
+    in_pod: Vec<(OwnerLabel, String)>,
+    /// What counts in any case.
+    plain: Vec<(OwnerLabel, String)>,
+}
+
+/// What a place tells, by the id of a container or the uid of a pod.
+#[derive(Debug, Default)]
+pub struct Told(HashMap<String, Facts>);
+
+/// A file was not what its format says.
+#[derive(Debug, thiserror::Error)]
+#[error("the file is not what its runtime writes: {0}")]
+pub struct Malformed(#[from] serde_json::Error);
+
+/// What the text of a file tells of the container with this id, or of all.
+///
+/// # Errors
+/// When the text is no JSON, or has something else where a name should be.
+pub fn parse(format: Format, id: &str, text: &[u8]) -> Result<Told, Malformed> {
+    let mut told = Told::default();
+    match format {
+        Format::Docker => {
+            told.0.insert(id.to_owned(), docker(text)?);
+        }
+        Format::Bundle => {
+            let bundle: Bundle = serde_json::from_slice(text)?;
+            told.0.insert(
+                id.to_owned(),
+                Facts { in_pod: tags(&bundle.annotations.unwrap_or_default()), plain: Vec::new() },
+            );
+        }
+        Format::Storage => {
+            let all: Vec<Stored> = serde_json::from_slice(text)?;
+            told.0.extend(all.into_iter().map(|stored| (stored.id.clone(), facts(stored))));
+        }
+        Format::PodLogs | Format::ContainerLogs => {}
+    }
+    Ok(told)
+}
+
+/// What the names in a directory tell.
+#[must_use]
+pub fn parse_names<'a>(format: Format, names: impl IntoIterator<Item = &'a str>) -> Told {
+    let one = |name: &str| match format {
+        Format::PodLogs => {
+            let mut parts = name.split('_');
+            let (namespace, pod, uid) = (parts.next()?, parts.next()?, parts.next()?);
+            let facts = vec![(OwnerLabel::Pod, bounded(pod)), (OwnerLabel::Namespace, bounded(namespace))];
+            parts.next().is_none().then(|| (uid.to_owned(), facts))
+        }
+        Format::ContainerLogs => {
+            let mut parts = name.strip_suffix(".log")?.split('_');
+            let (pod, namespace, rest) = (parts.next()?, parts.next()?, parts.next()?);
+            let (container, id) = rest.rsplit_once('-')?;
+            let facts = vec![
+                (OwnerLabel::Pod, bounded(pod)),
+                (OwnerLabel::Namespace, bounded(namespace)),
+                (OwnerLabel::Container, bounded(container)),
+            ];
+            parts.next().is_none().then(|| (id.to_owned(), facts))
+        }
+        _ => None,
+    };
+    Told(
+        names
+            .into_iter()
+            .filter_map(one)
+            .map(|(key, in_pod)| (key, Facts { in_pod, plain: Vec::new() }))
+            .collect(),
+    )
+}
+
+impl Told {
+    /// Adds what is told of the owner. What is known already stays.
+    pub fn tell(&self, runtime: Option<&'static str>, owner: &mut Owner) {
+        let of_kubernetes = in_kubernetes(owner);
+        for key in [OwnerLabel::ContainerId, OwnerLabel::PodUid] {
+            let Some(facts) = owner.get(key).and_then(|id| self.0.get(id)) else { continue };
+            let in_pod = facts.in_pod.iter().filter(|_| of_kubernetes);
+            for (label, value) in in_pod.chain(&facts.plain) {
+                if owner.get(*label).is_none() && !value.is_empty() {
+                    owner.set(*label, Some(value));
+                }
+            }
+            if runtime.is_some() && owner.get(OwnerLabel::Runtime).is_none() {
+                owner.set(OwnerLabel::Runtime, runtime);
+            }
+        }
+    }
+}
+
+/// The home directory of a user in the text of a passwd file.
+#[must_use]
+pub fn home(passwd: &str, uid: &str) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut parts = line.split(':').skip(2);
+        (parts.next()? == uid).then_some(())?;
+        parts.nth(2).filter(|home| home.starts_with('/') && *home != "/").map(str::to_owned)
+    })
+}
+
+/// Docker's own record of a container; everything else in it is of no interest.
+#[derive(Deserialize)]
+struct Docker {
+    #[serde(rename = "Name")]
+    name: Option<String>,
+    #[serde(rename = "Config")]
+    config: Option<DockerConfig>,
+}
+
+#[derive(Deserialize)]
+struct DockerConfig {
+    #[serde(rename = "Image")]
+    image: Option<String>,
+    #[serde(rename = "Labels")]
+    labels: Option<HashMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    annotations: Option<HashMap<String, String>>,
+}
+
+/// An entry of `containers.json`.
+#[derive(Deserialize)]
+struct Stored {
+    id: String,
+    names: Option<Vec<String>>,
+    /// JSON in a string: what the runtime itself notes.
+    metadata: Option<String>,
+}
+
+/// The notes of Podman (`name`, `image-name`) and of CRI-O (those, and `metadata-name`, the name in the pod).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata {
+    name: Option<String>,
+    metadata_name: Option<String>,
+    image_name: Option<String>,
+    namespace: Option<String>,
+    pod: Option<bool>,
+}
+
+fn docker(text: &[u8]) -> Result<Facts, Malformed> {
+    let docker: Docker = serde_json::from_slice(text)?;
+    let mut facts = Facts::default();
+    if let Some(name) = &docker.name {
+        facts.plain.push((OwnerLabel::Container, bounded(name.strip_prefix('/').unwrap_or(name))));
+    }
+    if let Some(config) = docker.config {
+        facts.plain.extend(config.image.map(|image| (OwnerLabel::Image, bounded(&image))));
+        facts.in_pod = tags(&config.labels.unwrap_or_default());
+    }
+    Ok(facts)
+}
+
+fn tags(labels: &HashMap<String, String>) -> Vec<(OwnerLabel, String)> {
+    TAGS.iter()
+        .filter_map(|(tag, label)| Some((*label, labels.get(*tag)?)))
+        // So the pause container calls itself, which is the pod's and none of its containers.
+        .filter(|(label, value)| !(*label == OwnerLabel::Container && *value == "POD"))
+        .map(|(label, value)| (label, bounded(value)))
+        .collect()
+}
+
+fn facts(stored: Stored) -> Facts {
+    // Other programs that store containers there note what they like.
+    let noted: Metadata =
+        stored.metadata.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let mut facts = Facts::default();
+    facts.plain.extend(noted.image_name.map(|image| (OwnerLabel::Image, bounded(&image))));
+    if noted.pod == Some(true) {
+        facts.in_pod.extend(noted.metadata_name.map(|pod| (OwnerLabel::Pod, bounded(&pod))));
+        facts.in_pod.extend(noted.namespace.map(|namespace| (OwnerLabel::Namespace, bounded(&namespace))));
+    } else {
+        let first = stored.names.and_then(|names| names.into_iter().next());
+        let name = noted.metadata_name.or(noted.name).or(first);
+        facts.plain.extend(name.map(|name| (OwnerLabel::Container, bounded(&name))));
+    }
+    facts
+}
+
+/// A name that somebody else chose, as a label: printable, and not longer than [`LONGEST`].
+fn bounded(name: &str) -> String {
+    // No more is looked at than may be shown.
+    let shown = display_path(name.chars().take(LONGEST + 1).collect::<String>().as_bytes());
+    if shown.chars().count() <= LONGEST {
+        return shown;
+    }
+    shown.chars().take(LONGEST - 1).chain(['…']).collect()
+}
