@@ -241,9 +241,17 @@ impl Ledger {
         });
         let freezes = account.freezes.iter().map(|claim| (claim.entry, None));
         let claims: BTreeMap<u64, Option<Knob>> = controls.chain(freezes).collect();
-        let mut ended = Vec::new();
+        let mut ended: Vec<Ended> = Vec::new();
         for (entry, knob) in claims.into_iter().rev() {
-            ended.extend(self.end(target, entry, knob, &which));
+            let Some(mut next) = self.end(target, entry, knob, &which) else { continue };
+            // What stands in between would be written only to be written over; and what was read back after the last
+            // write is what all of them compare with.
+            if let Some(first) = ended.iter_mut().find(|each| each.knob == next.knob)
+                && next.restore != Restore::Nothing
+            {
+                first.restore = std::mem::replace(&mut next.restore, Restore::Nothing);
+            }
+            ended.push(next);
         }
         ended
     }

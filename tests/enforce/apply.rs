@@ -514,3 +514,20 @@ fn orders_and_undoings_from_many_threads_end_with_what_was() {
         assert!(!held.is_frozen().unwrap());
     }
 }
+
+#[test]
+fn two_rules_that_end_at_once_leave_what_was_before_either() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    kernel.change("/a", |group| put(group, Knob::PidsMax, 900));
+    bench.carry_out(order("loose", &a, set(Knob::PidsMax, 500)));
+    bench.carry_out(order("tight", &a, set(Knob::PidsMax, 300)));
+    assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(300));
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+    assert_eq!(
+        kernel.value("/a", &Knob::PidsMax),
+        Value::of(900),
+        "and nothing in between passes for another's"
+    );
+}
