@@ -53,7 +53,7 @@ fn write(tree: &FakeTree, groups: &[Group<'_>], moment: u64) {
                 "io.stat",
                 format!(
                     "259:0 rbytes={0} wbytes={0} rios={1} wios={1} dbytes=0 dios=0\n",
-                    shares * moment << 20,
+                    (shares * moment) << 20,
                     shares * moment
                 ),
             ),
