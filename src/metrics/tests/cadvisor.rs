@@ -199,6 +199,24 @@ fn path(mut cgroup: Cgroup, n: u64) -> Cgroup {
 }
 
 #[test]
+fn hostile_names_cannot_forge_a_series_or_a_label() {
+    let hostile = "web\"} 1\ncontainer_forged{id=\"/b\\";
+    let mut all = container();
+    let mut identity = (*all.identity).clone();
+    identity.owner.set(OwnerLabel::Container, Some(hostile));
+    identity.display = format!("/x\",image=\"forged/{ID}").into();
+    all.identity = Arc::new(identity);
+    let (text, _) = rendered(&snapshot(vec![all]), &options(10_000));
+    let series = parse::exposition(&text);
+    let found: Vec<_> = series.iter().filter(|series| series.name.starts_with("container_")).collect();
+    assert!(found.len() > 20, "{text}");
+    for series in found {
+        assert!(series.labels["id"].ends_with(ID) && series.labels["image"] == "unknown", "{series:?}");
+        assert_eq!(series.labels["container"], hostile);
+    }
+}
+
+#[test]
 fn openmetrics_takes_every_name() {
     let options = Options { format: Format::OpenMetrics, ..options(10_000) };
     let (text, _) = rendered(&snapshot(vec![container()]), &options);
