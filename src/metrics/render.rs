@@ -289,8 +289,9 @@ fn cgroup_family(family: &Family, snapshot: &Snapshot, blocks: &Blocks<'_>, out:
         }
         From::Told(_, tell) => {
             for (cgroup, block) in blocks.of(family.tier) {
-                tell(snapshot, cgroup, &mut |values, number| {
-                    put(block, &suffix(family.labels, values), number);
+                tell(snapshot, cgroup, &mut |values, number| match values {
+                    [] => put(block, &plain, number),
+                    values => put(block, &suffix(family.labels, values), number),
                 });
             }
         }

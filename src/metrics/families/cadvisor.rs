@@ -213,11 +213,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         "container_spec_memory_limit_bytes",
         "memory.max, v1 memory.limit_in_bytes",
         told(|snapshot, cgroup, put| {
-            if &*cgroup.identity.path == b"/" {
-                snapshot.host.get(HostField::MemoryTotal).into_iter().for_each(|total| put(&[], total));
-            } else {
-                limit(cgroup, &[Control::MemoryMax], put);
-            }
+            limit_or_machine(snapshot, cgroup, HostField::MemoryTotal, &[Control::MemoryMax], put);
         }),
         "The memory limit, 0 where there is none; the memory of the machine in the root.",
     )
@@ -226,8 +222,11 @@ pub(crate) const FAMILIES: &[Family] = &[
         Collector::Memory,
         "container_spec_memory_swap_limit_bytes",
         "memory.swap.max, v1 memory.memsw.limit_in_bytes",
-        told(|_, cgroup, put| limit(cgroup, &[Control::MemorySwapMax, Control::MemoryMemswMax], put)),
-        "The limit on swap, on v1 on memory and swap together, 0 where there is none.",
+        told(|snapshot, cgroup, put| {
+            let controls = [Control::MemorySwapMax, Control::MemoryMemswMax];
+            limit_or_machine(snapshot, cgroup, HostField::SwapTotal, &controls, put);
+        }),
+        "The limit on swap, on v1 on memory and swap together, 0 where there is none; the swap of the machine in the root.",
     ),
     gauge(
         Collector::Memory,
@@ -390,6 +389,21 @@ fn control(cgroup: &Cgroup, control: Control, put: &mut Put<'_>) {
 fn limit(cgroup: &Cgroup, controls: &[Control], put: &mut Put<'_>) {
     if let Some(limit) = controls.iter().find_map(|control| cgroup.controls.get(*control)) {
         put(&[], limit.value().unwrap_or(0));
+    }
+}
+
+/// The same, and in the root what the machine has.
+fn limit_or_machine(
+    snapshot: &Snapshot,
+    cgroup: &Cgroup,
+    machine: HostField,
+    controls: &[Control],
+    put: &mut Put<'_>,
+) {
+    if &*cgroup.identity.path != b"/" {
+        limit(cgroup, controls, put);
+    } else if let Some(total) = snapshot.host.get(machine) {
+        put(&[], total);
     }
 }
 

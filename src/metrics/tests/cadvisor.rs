@@ -144,9 +144,15 @@ fn v1_numbers_stand_under_the_same_names() {
 fn the_limit_of_the_root_is_the_machine() {
     let mut all = snapshot(vec![cgroup(b"/", 0)]);
     all.host.set(HostField::MemoryTotal, Some(4096));
+    all.host.set(HostField::SwapTotal, Some(512));
     assert_eq!(
         told(&all)[1..],
-        ["container_spec_memory_limit_bytes{id=\"/\"} 4096", "machine_memory_bytes 4096"]
+        [
+            "container_spec_memory_limit_bytes{id=\"/\"} 4096",
+            "container_spec_memory_swap_limit_bytes{id=\"/\"} 512",
+            "machine_memory_bytes 4096",
+            "machine_swap_bytes 512",
+        ]
     );
 }
 
