@@ -130,11 +130,11 @@ impl Guard {
 
     /// Holds a request to the rails. A kill that passes is counted.
     pub fn plan(&mut self, request: &Request, facts: &Facts<'_>) -> Planned {
-        let mode = match (&*request.rule, request.mode) {
+        let mode = match (request.by_hand, request.mode) {
             // The mode is about what the program does by itself: who orders something by hand wants it done.
-            (BY_HAND, own) => own.unwrap_or(Mode::Enforce),
-            (_, Some(own)) => own.min(self.safety.mode),
-            (_, None) => self.safety.mode,
+            (true, own) => own.unwrap_or(Mode::Enforce),
+            (false, Some(own)) => own.min(self.safety.mode),
+            (false, None) => self.safety.mode,
         };
         if mode == Mode::Observe && !request.wish.takes_back() {
             return Planned::Nothing;

@@ -43,8 +43,10 @@ impl Wish {
 /// A wish, before the guard rails.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The rule's name, `by hand` for a person's.
+    /// The rule's name, [`BY_HAND`] for a person's.
     pub rule: Arc<str>,
+    /// Whether a person ordered it: then only its own mode counts. A rule of that name is still a rule.
+    pub by_hand: bool,
     /// The rule's own mode.
     pub mode: Option<Mode>,
     /// The policy's step, from 0, where it is one's.
@@ -98,6 +100,7 @@ impl Request {
         };
         Some(Self {
             rule: Arc::clone(&policy.name),
+            by_hand: false,
             mode: policy.mode,
             step,
             target: Arc::clone(&decision.target),
@@ -119,6 +122,7 @@ impl Request {
         let wish = Wish::Set { settings, on_drift: rule.on_drift, loosens: true };
         Self {
             rule: Arc::clone(&rule.name),
+            by_hand: false,
             mode: rule.mode,
             allow_oom: rule.allow_oom,
             ..Self::by_hand(target, wish, noticed)
@@ -128,7 +132,7 @@ impl Request {
     /// A standing limit that no longer holds for a cgroup.
     #[must_use]
     pub fn withdrawn(rule: &Arc<str>, target: &Arc<Identity>, noticed: Duration) -> Self {
-        Self { rule: Arc::clone(rule), ..Self::by_hand(target, Wish::Undo, noticed) }
+        Self { rule: Arc::clone(rule), by_hand: false, ..Self::by_hand(target, Wish::Undo, noticed) }
     }
 
     /// A person's own wish. `ttl` and `allow_oom` are to be filled in.
@@ -136,6 +140,7 @@ impl Request {
     pub fn by_hand(target: &Arc<Identity>, wish: Wish, noticed: Duration) -> Self {
         Self {
             rule: BY_HAND.into(),
+            by_hand: true,
             mode: None,
             step: None,
             target: Arc::clone(target),

@@ -7,7 +7,7 @@ use super::ledger::{Ended, Restore};
 use super::order::{Change, Outcome};
 use super::stats::lock;
 use super::worker::{Ending, Shared, Which};
-use crate::model::Identity;
+use crate::model::{Identity, Value};
 
 impl Shared {
     pub fn undo(&self, target: &Arc<Identity>, which: &Which, why: &'static str, dry_run: bool) -> Ending {
@@ -67,7 +67,7 @@ impl Shared {
                 if before == saved.value {
                     return Ok(Back::Done(None));
                 }
-                if ended.written.as_ref().is_some_and(|written| *written != before) {
+                if changed_hands(ended, &before) {
                     return Ok(Back::ChangedHands);
                 }
                 held.restore(saved)?;
@@ -75,11 +75,14 @@ impl Shared {
                 Ok(Back::Done(Some(Change { knob: saved.knob.clone(), before, after })))
             }
             (Restore::Next { entry, value }, Some(knob)) => {
+                let before = held.read(knob)?;
+                if changed_hands(ended, &before) {
+                    return Ok(Back::ChangedHands);
+                }
                 // Without a line in the journal it is still right to loosen: the claim's own line says what was before.
                 lock(&self.books).note(|journal| {
                     let _ = journal.intended(*entry);
                 });
-                let before = held.read(knob)?;
                 self.put(target, held, *entry, knob, value, before).map(Back::Done)
             }
             (Restore::Next { .. }, None) | (Restore::Nothing, _) => Ok(Back::Done(None)),
@@ -121,6 +124,11 @@ impl Shared {
             Err(_) => again,
         }
     }
+}
+
+/// Whether a control is no longer what was put there.
+fn changed_hands(ended: &Ended, present: &Value) -> bool {
+    ended.written.as_ref().is_some_and(|written| written != present)
 }
 
 /// What came of putting one thing back.

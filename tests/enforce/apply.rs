@@ -426,6 +426,16 @@ fn what_changed_hands_unseen_is_not_put_back() {
     bench.carry_out(order("rule", &a, Deed::Undo));
     assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(60));
     assert_eq!(bench.enforcer.numbers().journal_entries, 0);
+    // The same where another rule's claim would be next.
+    kernel.change("/a", |group| put(group, Knob::CpuWeight, 100));
+    bench.carry_out(order("rule", &a, set(Knob::CpuWeight, 20)));
+    bench.carry_out(order("other rule", &a, set(Knob::CpuWeight, 10)));
+    kernel.change("/a", |group| put(group, Knob::CpuWeight, 60));
+    for rule in ["other rule", "rule"] {
+        bench.carry_out(order(rule, &a, Deed::Undo));
+        assert_eq!(kernel.value("/a", &Knob::CpuWeight), Value::of(60), "{rule}");
+    }
+    assert_eq!(bench.enforcer.numbers().journal_entries, 0);
 }
 
 #[test]

@@ -227,7 +227,8 @@ fn a_hook_that_does_not_end_is_killed_with_its_children() {
     let reason = bench.next().result.unwrap_err();
     assert!(reason.contains("was killed"), "{reason}");
     drop(held);
-    let mut rest = Vec::new();
-    open.read_to_end(&mut rest).unwrap();
+    let (closed, end) = mpsc::channel();
+    thread::spawn(move || closed.send(open.read_to_end(&mut Vec::new()).unwrap()));
+    assert_eq!(end.recv_timeout(PATIENCE), Ok(0), "one of its processes still holds the pipe");
     assert_eq!(std::fs::read_to_string(pids).unwrap().split_whitespace().count(), 2);
 }

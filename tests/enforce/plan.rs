@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use stockade::enforce::order::{Deed, Order, Outcome};
-use stockade::enforce::plan::{Facts, Guard, Ownership, Planned, Request, Residents, Wish};
+use stockade::enforce::plan::{BY_HAND, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
 use stockade::enforce::safety::{Budget, Safety, Writer};
 use stockade::model::{
     Cgroup, CollectorSet, Control, Controls, Field, Host, Identity, Knob, LayoutKind, Limit, Owner,
@@ -82,7 +82,7 @@ fn set(knob: Knob, amount: Amount, at_least: Option<u64>) -> Wish {
 
 fn request(snapshot: &Snapshot, path: &str, wish: Wish) -> Request {
     let target = &snapshot.find(path.as_bytes()).unwrap().identity;
-    Request { rule: "rule".into(), ..Request::by_hand(target, wish, Duration::from_secs(99)) }
+    Request { rule: "rule".into(), by_hand: false, ..Request::by_hand(target, wish, Duration::from_secs(99)) }
 }
 
 /// A host, and what is known of the targets there.
@@ -230,6 +230,14 @@ fn the_stricter_mode_counts() {
         };
         assert_eq!(dry_run, expected, "{general:?} {own:?}");
     }
+    // What a person orders is done, unless that person says otherwise; a rule is no person, whatever its name.
+    let mut guard = Guard::new(Safety::default());
+    let person = Request { by_hand: true, ..request(&stage.snapshot, "/a", Wish::Freeze) };
+    assert!(!go(guard.plan(&person, &stage.facts(100))).dry_run);
+    let careful = Request { mode: Some(Mode::DryRun), ..person };
+    assert!(matches!(guard.plan(&careful, &stage.facts(100)), Planned::DryRun(_)));
+    let rule = Request { rule: BY_HAND.into(), by_hand: false, mode: None, ..careful };
+    assert!(matches!(guard.plan(&rule, &stage.facts(100)), Planned::DryRun(_)));
 }
 
 #[test]

@@ -58,6 +58,18 @@ fn a_new_cgroup_under_an_old_path_starts_anew() {
 }
 
 #[test]
+fn holds_stay_with_their_cgroup_when_others_end() {
+    let held = Condition::Test(test(Signal::MemoryCurrent, Compare::Above, 100.0, 10));
+    let mut world = World::new(&["/b/0", "/b/a", "/b/z"]);
+    world.set("/b/z", Field::MemoryCurrent, 500);
+    let mut engine = Engine::new(&rules([Policy { when: held, ..capped("p") }]));
+    assert_eq!(verdicts(&mut engine, &View::pass(&world.pass(5))), []);
+    assert_eq!(verdicts(&mut engine, &View::pass(&world.pass(5))), []);
+    world.died("/b/0");
+    assert_eq!(verdicts(&mut engine, &View::pass(&world.pass(5))), said("/b/z", ACT));
+}
+
+#[test]
 fn a_reload_keeps_what_is_unchanged_and_withdraws_the_rest() {
     let mut world = World::new(&["/b/a"]);
     world.set("/b/a", Field::MemoryCurrent, 500);

@@ -217,7 +217,7 @@ fn judged(condition: &Condition, findings: &mut std::slice::Iter<'_, Finding>) -
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_same_sequence_gives_the_same_decisions(policies in policies(), frames in frames()) {

@@ -9,6 +9,9 @@ use crate::builder::{World, above, below, policy, rules, secs, test};
 
 const PATH: &str = "/b/a";
 
+/// Something that happens to the host.
+type Change<'a> = &'a dyn Fn(&mut World);
+
 /// What a condition of one comparison found last: its value, its threshold, and how it came out.
 fn last(engine: &Engine, view: &View<'_>) -> (Option<f64>, Option<f64>, Truth) {
     let explained = engine.explain(view, PATH.as_bytes());
@@ -17,7 +20,7 @@ fn last(engine: &Engine, view: &View<'_>) -> (Option<f64>, Option<f64>, Truth) {
 }
 
 /// What a signal comes to after passes 5 s apart, each preceded by a change.
-fn measured(signal: Signal, changes: &[&dyn Fn(&mut World)]) -> Option<f64> {
+fn measured(signal: Signal, changes: &[Change<'_>]) -> Option<f64> {
     let mut world = World::new(&["/b", PATH]);
     let mut engine = Engine::new(&rules([policy("p", &["/b/*"], above(signal, 0.0))]));
     let mut value = None;
@@ -46,7 +49,7 @@ fn host(field: HostField, value: u64) -> impl Fn(&mut World) {
 #[test]
 fn levels_are_read_as_they_stand() {
     use Field as F;
-    let cases: &[(Signal, &dyn Fn(&mut World), f64)] = &[
+    let cases: &[(Signal, Change<'_>, f64)] = &[
         (Signal::MemoryCurrent, &field(F::MemoryCurrent, 7), 7.0),
         (Signal::MemoryPeak, &field(F::MemoryPeak, 7), 7.0),
         (Signal::MemoryAnon, &row(RowKind::MemoryStat, Column::StatBytes, "anon", 7), 7.0),
@@ -87,7 +90,7 @@ fn rates_are_over_measured_time() {
     use Field as F;
     let io = |kind, column, value| row(kind, column, "8:0", value);
     let stat = |item, value| row(RowKind::MemoryStat, Column::StatEvents, item, value);
-    let cases: &[(Signal, &dyn Fn(&mut World), &dyn Fn(&mut World), Option<f64>)] = &[
+    let cases: &[(Signal, Change<'_>, Change<'_>, Option<f64>)] = &[
         (Signal::MemoryGrowth, &field(F::MemoryCurrent, 100), &field(F::MemoryCurrent, 150), Some(10.0)),
         (Signal::MemoryGrowth, &field(F::MemoryCurrent, 150), &field(F::MemoryCurrent, 100), Some(-10.0)),
         (Signal::PidsGrowth, &field(F::PidsCurrent, 1), &field(F::PidsCurrent, 11), Some(2.0)),
@@ -160,10 +163,10 @@ fn kills_count_for_a_minute() {
     let kills = |count: u64| field(Field::MemoryEventsOomKill, count);
     let (none, two) = (kills(5), kills(7));
     let same = |_: &mut World| {};
-    let mut changes: Vec<&dyn Fn(&mut World)> = vec![&none];
+    let mut changes: Vec<Change<'_>> = vec![&none];
     assert_eq!(measured(Signal::MemoryOomKills, &changes), Some(0.0), "they came before it was watched");
     changes.push(&two);
-    changes.extend([&same as &dyn Fn(&mut World); 11]);
+    changes.extend([&same as Change<'_>; 11]);
     assert_eq!(measured(Signal::MemoryOomKills, &changes), Some(2.0), "55 s later");
     changes.push(&same);
     assert_eq!(measured(Signal::MemoryOomKills, &changes), Some(0.0), "60 s later");

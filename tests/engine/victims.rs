@@ -127,6 +127,40 @@ fn nobody_else_is_begun_on_while_the_policy_rests() {
 }
 
 #[test]
+fn a_rest_is_told_once_for_each_time_that_the_condition_came_to_hold() {
+    let mut world = world(&[("/b/a", 300)]);
+    let mut engine = Engine::new(&rules([hog(&["/b/*"])]));
+    let mut look = |used: u64| -> Vec<Verdict> {
+        world.set("/b/a", Field::MemoryCurrent, used);
+        let snapshot = world.pass(1);
+        engine.evaluate(&View::pass(&snapshot)).iter().map(|decision| decision.verdict).collect()
+    };
+    let resting = Verdict::Resting { step: 0, until: secs(62) };
+    assert_eq!([look(300), look(0)], [vec![ACT], vec![]]);
+    assert_eq!([look(300), look(300), look(0)], [vec![resting], vec![], vec![]]);
+    assert_eq!([look(300), look(300)], [vec![resting], vec![]]);
+}
+
+#[test]
+fn one_that_was_relieved_comes_back_only_where_there_is_room() {
+    let mut world = world(&[("/b/a", 300), ("/b/b", 200)]);
+    let clear = Some(crate::builder::below(Signal::MemoryCurrent, 10.0));
+    let mut engine = Engine::new(&rules([Policy { clear, ..hog(&["/b/*"]) }]));
+    let mut look = |a: u64, b: u64| -> Vec<(String, Verdict)> {
+        world.set("/b/a", Field::MemoryCurrent, a);
+        world.set("/b/b", Field::MemoryCurrent, b);
+        let snapshot = world.pass(1);
+        let decisions = engine.evaluate(&View::pass(&snapshot)).iter();
+        decisions.map(|decision| (decision.target.display.to_string(), decision.verdict)).collect()
+    };
+    assert_eq!(look(300, 50), [("/b/a".to_owned(), ACT)]);
+    assert_eq!(look(50, 200), [("/b/b".to_owned(), ACT)]);
+    assert_eq!(look(300, 200), [], "the other one is acted on");
+    assert_eq!(look(300, 50), [], "it became free in this moment");
+    assert_eq!(look(300, 50), [("/b/a".to_owned(), ACT)]);
+}
+
+#[test]
 fn the_young_are_left_alone() {
     let mut policy = hog(&["/b/*"]);
     policy.selector.min_age = secs(30);

@@ -29,6 +29,14 @@ impl Sight<'_> {
     }
 }
 
+/// Whether a target's `when` holds by what is known now, however long ago it was looked at.
+#[must_use]
+pub fn holds(watched: &Watched, at: usize, sight: Sight<'_>) -> bool {
+    let truths: Vec<Truth> =
+        findings(watched, at, false, sight).into_iter().map(|finding| finding.truth).collect();
+    watched.when.judge(&truths) == Truth::True
+}
+
 /// Every comparison of a target's `when`, or of its `clear`.
 #[must_use]
 pub fn findings(watched: &Watched, at: usize, clear: bool, sight: Sight<'_>) -> Vec<Finding> {

@@ -176,6 +176,9 @@ impl Engine {
     }
 
     /// Looks, and decides. The decisions stand until the next call, in the order in which they are to be carried out.
+    ///
+    /// Between two passes only those targets are looked at whose condition something that was read anew can change; the time
+    /// of all others, for a next step or an end, is looked at in the next pass.
     pub fn evaluate(&mut self, view: &View<'_>) -> &[Decision] {
         self.evaluate_sparing(view, &|_| false)
     }
@@ -202,12 +205,14 @@ impl Engine {
         for watched in &mut self.watched {
             let decided = self.decisions.len();
             let decisions = &mut self.decisions;
-            watched.advance(touched, sight, |watched, at, verdict| {
+            let eager = watched.advance(touched, sight, |watched, at, verdict| {
                 decisions.push(decision(watched, at, verdict, Vec::new(), sight));
             });
-            self.chosen.choose(watched, sight, untouchable, |watched, at, verdict, spared| {
-                decisions.push(decision(watched, at, verdict, spared, sight));
-            });
+            if eager {
+                self.chosen.choose(watched, sight, untouchable, |watched, at, verdict, spared| {
+                    decisions.push(decision(watched, at, verdict, spared, sight));
+                });
+            }
             if !watched.decides() {
                 self.decisions.truncate(decided);
             }
@@ -280,6 +285,7 @@ impl Engine {
                 self.touched.push(place);
             }
         }
+        self.touched.sort_unstable();
     }
 
     /// Tells what waits because of us: see [`Table::attribute`].

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::state::{self, State};
 use super::watched::Watched;
-use super::{Sight, Untouchable};
+use super::{Sight, Untouchable, evidence};
 use crate::policy::condition::Truth;
 use crate::policy::decision::{Spared, Verdict};
 use crate::policy::signal::Signal;
@@ -76,9 +76,13 @@ impl Chosen {
                 break;
             }
             let barred = bar(watched, sight, &self.open, at);
-            if !matches!(barred, Some(Bar::Unworthy(_) | Bar::Related(_)))
-                && untouchable(sight.identity(watched.entries[at].place))
-            {
+            let worthy = !matches!(barred, Some(Bar::Unworthy(_) | Bar::Related(_)));
+            // Between two passes most were not looked at anew, and what they were last found guilty of may since be
+            // known to be of our own making.
+            if barred.is_none() && !evidence::holds(watched, at, sight) {
+                continue;
+            }
+            if worthy && untouchable(sight.identity(watched.entries[at].place)) {
                 if !std::mem::replace(&mut watched.entries[at].told, true) {
                     say(watched, at, Verdict::Act { step: 0 }, Vec::new());
                 }

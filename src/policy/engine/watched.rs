@@ -164,50 +164,77 @@ impl Watched {
             || self.clear.as_ref().is_some_and(|clear| clear.looks_at(moved))
     }
 
-    /// Looks at every target, or at those that were touched, and moves each to its next state. Nothing begins here.
+    /// Looks at every target, or at those that were touched, and moves each to its next state. Nothing begins here; tells
+    /// whether there is anybody to begin on.
     pub fn advance(
         &mut self,
         touched: Option<&Touched<'_>>,
         sight: Sight<'_>,
         mut say: impl FnMut(&Self, usize, Verdict),
-    ) {
-        let now = sight.now;
-        let mut victims = self.victims();
-        for at in 0..self.entries.len() {
-            let entry = &self.entries[at];
-            if touched.is_some_and(|touched| !self.touched(entry, touched, sight)) {
-                continue;
-            }
-            let born = sight.places[entry.place as usize].born;
-            if now.saturating_sub(born) < self.policy.selector.min_age {
-                continue;
-            }
-            let when = self.look(at, false, sight);
-            let clear = match (&self.clear, self.entries[at].state.episode()) {
-                (Some(_), Some(_)) => self.look(at, true, sight),
-                (None, _) => when.negated(),
-                (Some(_), None) => Truth::Unknown,
-            };
-            let entry = &mut self.entries[at];
-            entry.when = when;
-            entry.told &= when != Truth::False;
-            let before = std::mem::take(&mut entry.state);
-            let was = before.is_victim();
-            let room = victims < self.policy.victim.max;
-            let policy = Arc::clone(&self.policy);
-            let after = state::advance(&policy, before, Moment { now, when, clear, room }, &mut |verdict| {
-                if verdict == (Verdict::Act { step: 0 }) {
-                    self.began = Some((now, Arc::clone(sight.identity(self.entries[at].place))));
+    ) -> bool {
+        let mut eager = false;
+        let elsewhere = |program: &Program| program.looks_at(|subject| subject != Subject::This);
+        match touched {
+            Some(touched) if !elsewhere(&self.when) && !self.clear.as_ref().is_some_and(elsewhere) => {
+                for place in touched.places {
+                    if let Some(at) = self.at(*place) {
+                        eager |= self.advance_one(at, sight, &mut say);
+                    }
                 }
-                say(self, at, verdict);
-            });
-            victims = victims + usize::from(after.is_victim()) - usize::from(was);
-            if after.episode().is_none() {
-                let stride = self.stride();
-                self.holds[at * stride + self.when.tests.len()..(at + 1) * stride].fill(Hold::default());
             }
-            self.entries[at].state = after;
+            _ => {
+                for at in 0..self.entries.len() {
+                    if touched.is_none_or(|touched| self.touched(&self.entries[at], touched, sight)) {
+                        eager |= self.advance_one(at, sight, &mut say);
+                    }
+                }
+            }
         }
+        eager
+    }
+
+    /// Looks at one target; tells whether it could be begun on.
+    fn advance_one(
+        &mut self,
+        at: usize,
+        sight: Sight<'_>,
+        say: &mut impl FnMut(&Self, usize, Verdict),
+    ) -> bool {
+        let now = sight.now;
+        let born = sight.places[self.entries[at].place as usize].born;
+        if now.saturating_sub(born) < self.policy.selector.min_age {
+            return false;
+        }
+        let when = self.look(at, false, sight);
+        let clear = match (&self.clear, self.entries[at].state.episode()) {
+            (Some(_), Some(_)) => self.look(at, true, sight),
+            (None, _) => when.negated(),
+            (Some(_), None) => Truth::Unknown,
+        };
+        // Only one that was relieved asks whether there is room, and there are few of them.
+        let relieved = matches!(self.entries[at].state, State::Relieved(_));
+        let room = relieved && self.victims() < self.policy.victim.max;
+        let entry = &mut self.entries[at];
+        entry.when = when;
+        entry.told &= when != Truth::False;
+        if entry.state == State::Watching {
+            return when == Truth::True;
+        }
+        let before = std::mem::take(&mut entry.state);
+        let policy = Arc::clone(&self.policy);
+        let after = state::advance(&policy, before, Moment { now, when, clear, room }, &mut |verdict| {
+            if verdict == (Verdict::Act { step: 0 }) {
+                self.began = Some((now, Arc::clone(sight.identity(self.entries[at].place))));
+            }
+            say(self, at, verdict);
+        });
+        let open = after.episode().is_some();
+        if !open {
+            let stride = self.stride();
+            self.holds[at * stride + self.when.tests.len()..(at + 1) * stride].fill(Hold::default());
+        }
+        self.entries[at].state = after;
+        !open && when == Truth::True
     }
 
     /// How many are acted on now.
