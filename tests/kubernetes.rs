@@ -142,8 +142,8 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
     let config = directory.path().join("stockade.yaml");
     fs::write(&config, "collect: {interval: 200ms}\n").expect("a file");
     let flags = tree.flags();
-    let [cgroupfs, procfs, sysfs] = flags.each_ref().map(String::as_str);
-    let daemon = Daemon::configured(&config, &[cgroupfs, procfs, sysfs, "--compat.cadvisor"]);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--compat.cadvisor"]).collect();
+    let daemon = Daemon::configured(&config, &flags);
     let prometheus =
         Prometheus::start(&[("cadvisor", daemon.address), ("kube-state-metrics", kube_state_metrics())]);
 
