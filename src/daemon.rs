@@ -53,6 +53,8 @@ pub struct Options {
     pub collectors: Vec<(Collector, bool)>,
     /// The only way of watching to use; `None` takes the best.
     pub watch: Option<WatchMethod>,
+    /// Whether everything is exported under cAdvisor's names too.
+    pub cadvisor: bool,
 }
 
 /// Why the daemon could not start or go on.
@@ -329,6 +331,7 @@ impl Source for Shared {
             max_series: rendering.max_series,
             attach: rendering.attach,
             pressure_averages: rendering.averages,
+            cadvisor: self.options.cadvisor,
             age: SystemTime::now().duration_since(snapshot.wall).unwrap_or_default(),
         };
         let mut text = Vec::new();
