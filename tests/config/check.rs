@@ -13,6 +13,7 @@ fn captured(name: &str) -> PathArgs {
         procfs: root.join("proc"),
         sysfs: root.join("sys"),
         cgroupfs: Some(root.join("sys/fs/cgroup")),
+        rootfs: "/".into(),
     }
 }
 

@@ -62,7 +62,8 @@ fn every_example_of_a_policy_does_what_it_is_about_and_does_nothing_yet() {
 #[test]
 fn check_finds_every_example_good() {
     let files: Vec<PathBuf> = fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let paths = PathArgs { procfs: "/nowhere".into(), sysfs: "/nowhere".into(), cgroupfs: None };
+    let paths =
+        PathArgs { procfs: "/nowhere".into(), sysfs: "/nowhere".into(), cgroupfs: None, rootfs: "/".into() };
     let args = CheckArgs { files, host: false, no_host: true, paths, format: Format::Text };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     assert_eq!(args.run(&mut out, &mut err).unwrap(), Exit::Done);
