@@ -126,14 +126,20 @@ impl Standing {
             Arc::ptr_eq(known, &cgroup.identity)
                 || (known.id == cgroup.identity.id && known.path == cgroup.identity.path)
         };
+        // What is known of an owner may grow after the birth: a container's name stands in a file that comes later.
+        let renamed = |known: &Arc<Identity>, cgroup: &Cgroup| {
+            !Arc::ptr_eq(known, &cgroup.identity) && known.owner != cgroup.identity.owner
+        };
+        let as_before =
+            |known: &Arc<Identity>, cgroup: &Cgroup| same(known, cgroup) && !renamed(known, cgroup);
         let unchanged = if all {
             self.known.len() == cgroups.len()
-                && self.known.iter().zip(cgroups).all(|((_, known), cgroup)| same(known, cgroup))
+                && self.known.iter().zip(cgroups).all(|((_, known), cgroup)| as_before(known, cgroup))
         } else {
             let find = |cgroup: &Cgroup| {
                 self.known.binary_search_by(|(_, known)| known.path.cmp(&cgroup.identity.path))
             };
-            cgroups.iter().all(|cgroup| find(cgroup).is_ok_and(|at| same(&self.known[at].1, cgroup)))
+            cgroups.iter().all(|cgroup| find(cgroup).is_ok_and(|at| as_before(&self.known[at].1, cgroup)))
         };
         if unchanged {
             return;
@@ -141,13 +147,19 @@ impl Standing {
         let mut living = Vec::with_capacity(self.known.len().max(cgroups.len()));
         let mut gone = Vec::new();
         let mut new = Vec::new();
+        let mut known_better: Vec<(Duration, Arc<Identity>)> = Vec::new();
         let mut old = std::mem::take(&mut self.known).into_iter().peekable();
         for cgroup in cgroups {
             while let Some(before) = old.next_if(|(_, known)| known.path < cgroup.identity.path) {
                 if all { gone.push(before.1) } else { living.push(before) }
             }
             match old.next_if(|(_, known)| known.path == cgroup.identity.path) {
-                Some(before) if same(&before.1, cgroup) => living.push(before),
+                Some(before) if as_before(&before.1, cgroup) => living.push(before),
+                Some(before) if same(&before.1, cgroup) => {
+                    let better = (before.0, Arc::clone(&cgroup.identity));
+                    living.push(better.clone());
+                    known_better.push(better);
+                }
                 replaced => {
                     gone.extend(replaced.map(|(_, identity)| identity));
                     let born = (cgroup.born, Arc::clone(&cgroup.identity));
@@ -178,6 +190,19 @@ impl Standing {
                     }
                     !ended
                 });
+            }
+            for (born, identity) in &known_better {
+                let is = |target: &Arc<Identity>| target.path == identity.path;
+                let (kept, waits) = (on.iter().position(is), young.iter().position(|(_, target)| is(target)));
+                match (matching.matches(identity), kept, waits) {
+                    (true, None, None) => young.push((*born, Arc::clone(identity))),
+                    (false, Some(at), _) => {
+                        let (rule, target) = (Arc::clone(rule), on.remove(at));
+                        self.changes.push(StandingChange { rule, target, keep: Keep::Withdraw });
+                    }
+                    (false, None, Some(at)) => drop(young.remove(at)),
+                    _ => {}
+                }
             }
             young.extend(new.iter().filter(|(_, identity)| matching.matches(identity)).cloned());
         }

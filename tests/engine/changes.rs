@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use stockade::model::{Field, Knob, Value};
+use stockade::model::{Field, Identity, Knob, OwnerLabel, Value};
 use stockade::policy::condition::{Compare, Condition, Of, Test, Truth};
 use stockade::policy::decision::{UndoReason, Verdict};
 use stockade::policy::engine::{Engine, TriggerWant, View};
 use stockade::policy::rule::{Action, Amount, LimitRule, Mode, Policy, Rules, Setting};
+use stockade::policy::selector::{LabelGlob, Matcher, Selector};
 use stockade::policy::signal::{Resource, Signal, Stall, Window};
 use stockade::policy::standing::{Keep, Standing};
 
@@ -264,4 +265,41 @@ fn standing_limits_are_told_once() {
     world.died("/c");
     let snapshot = world.pass(2);
     assert_eq!(told(&mut standing, &View::pass(&snapshot)), [change("later", "/c", Keep::Gone)]);
+}
+
+/// More becomes known of a cgroup than its path told at its birth.
+fn name_container(world: &mut World, path: &str, name: &str) {
+    let group = world.group(path);
+    let mut identity: Identity = (*group.identity).clone();
+    identity.owner.set(OwnerLabel::Container, Some(name));
+    group.identity = Arc::new(identity);
+}
+
+#[test]
+fn a_name_that_is_found_out_later_counts_from_then_on() {
+    let jobs = Matcher {
+        labels: vec![(OwnerLabel::Container, LabelGlob::parse("job-*").expect("a glob"))],
+        ..Matcher::default()
+    };
+    let selector = Selector { any: vec![jobs], ..Selector::default() };
+    let mut world = World::new(&["/b/a", "/b/b", "/b/c"]);
+    for path in ["/b/a", "/b/b", "/b/c"] {
+        world.set(path, Field::MemoryCurrent, 500);
+    }
+    let mut engine = Engine::new(&rules([Policy { selector: selector.clone(), ..capped("p") }]));
+    let limit = LimitRule { selector, ..(*cap("limit", &["/b/*"], 0)).clone() };
+    let mut standing = Standing::new(&Rules { limits: vec![Arc::new(limit)], policies: Vec::new() });
+    let first = world.pass(5);
+    assert_eq!(verdicts(&mut engine, &View::pass(&first)), [], "nobody is known to be a job");
+    assert_eq!(told(&mut standing, &View::pass(&first)), []);
+    name_container(&mut world, "/b/b", "job-7");
+    let named = world.pass(5);
+    assert_eq!(verdicts(&mut engine, &View::pass(&named)), said("/b/b", ACT));
+    assert_eq!(told(&mut standing, &View::pass(&named)), [change("limit", "/b/b", Keep::Apply)]);
+    // It is acted on: that goes on under another name too, and a limit that no longer matches is put back.
+    name_container(&mut world, "/b/b", "web");
+    let renamed = world.pass(5);
+    assert_eq!(verdicts(&mut engine, &View::pass(&renamed)), []);
+    assert_eq!(told(&mut standing, &View::pass(&renamed)), [change("limit", "/b/b", Keep::Withdraw)]);
+    assert_eq!(engine.active().count(), 1);
 }

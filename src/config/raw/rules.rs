@@ -63,12 +63,18 @@ macro_rules! matcher {
             slice: Option<RawText>,
             unit: Option<RawText>,
             user: Option<RawText>,
+            session: Option<RawText>,
+            app: Option<RawText>,
             runtime: Option<RawText>,
             container: Option<RawText>,
             container_id: Option<RawText>,
+            image: Option<RawText>,
+            pod: Option<RawText>,
+            namespace: Option<RawText>,
             pod_uid: Option<RawText>,
             qos: Option<RawText>,
             job_id: Option<RawText>,
+            step_id: Option<RawText>,
         }
 
         impl $name {
@@ -79,12 +85,18 @@ macro_rules! matcher {
                     ("slice", &self.slice),
                     ("unit", &self.unit),
                     ("user", &self.user),
+                    ("session", &self.session),
+                    ("app", &self.app),
                     ("runtime", &self.runtime),
                     ("container", &self.container),
                     ("container_id", &self.container_id),
+                    ("image", &self.image),
+                    ("pod", &self.pod),
+                    ("namespace", &self.namespace),
                     ("pod_uid", &self.pod_uid),
                     ("qos", &self.qos),
                     ("job_id", &self.job_id),
+                    ("step_id", &self.step_id),
                 ]
                 .into_iter()
                 .filter_map(|(key, glob)| glob.as_ref().map(|glob| (key, glob.0.as_str())))

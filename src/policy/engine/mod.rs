@@ -227,17 +227,27 @@ impl Engine {
             Arc::ptr_eq(&place.identity, &cgroup.identity)
                 || (place.identity.id == cgroup.identity.id && place.identity.path == cgroup.identity.path)
         };
-        if self.places.len() == cgroups.len() && self.places.iter().zip(cgroups).all(|(a, b)| same(a, b)) {
+        // What is known of an owner may grow after the birth: a container's name stands in a file that comes later.
+        let renamed = |place: &Place, cgroup: &Cgroup| {
+            !Arc::ptr_eq(&place.identity, &cgroup.identity) && place.identity.owner != cgroup.identity.owner
+        };
+        let unchanged = |(place, cgroup): (&Place, &Cgroup)| same(place, cgroup) && !renamed(place, cgroup);
+        if self.places.len() == cgroups.len() && self.places.iter().zip(cgroups).all(unchanged) {
             return;
         }
         // Both are sorted by path: one walk tells where each was, and where each went.
         let mut from: Vec<Option<u32>> = Vec::with_capacity(cgroups.len());
         let mut to: Vec<Option<u32>> = vec![None; self.places.len()];
         let mut new: Vec<u32> = Vec::new();
+        let mut known_better: Vec<u32> = Vec::new();
         let mut old = (0u32..).zip(&self.places).peekable();
         for (place, cgroup) in (0u32..).zip(cgroups) {
             while old.next_if(|(_, before)| before.identity.path < cgroup.identity.path).is_some() {}
-            let was = old.next_if(|(_, before)| same(before, cgroup)).map(|(was, _)| was);
+            let was = old.next_if(|(_, before)| same(before, cgroup));
+            if was.is_some_and(|(_, before)| renamed(before, cgroup)) {
+                known_better.push(place);
+            }
+            let was = was.map(|(was, _)| was);
             match was {
                 Some(was) => to[was as usize] = Some(place),
                 None => new.push(place),
@@ -249,7 +259,7 @@ impl Engine {
         self.table.reorder(&from);
         for watched in &mut self.watched {
             let (policy, decides) = (Arc::clone(&watched.policy), watched.decides());
-            watched.settle(&to, &new, &self.places, |was, state| {
+            watched.settle(&to, &new, &known_better, &self.places, |was, state| {
                 if decides && state.episode().is_some() {
                     self.decisions.push(Decision {
                         at: now,

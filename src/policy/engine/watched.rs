@@ -95,19 +95,32 @@ impl Watched {
     }
 
     /// Follows its targets to their new places; gives each that ended to `gone`, and takes in what is new and matches.
+    ///
+    /// Of those in `known_better` more is known than before, so that they may match now, or no longer. One that is acted on
+    /// stays until that is over.
     pub fn settle(
         &mut self,
         to: &[Option<u32>],
         new: &[u32],
+        known_better: &[u32],
         places: &[Place],
         mut gone: impl FnMut(usize, State),
     ) {
         let stride = self.stride();
         let mut kept = 0;
+        let mut again = known_better.to_vec();
         for at in 0..self.entries.len() {
             let was = self.entries[at].place as usize;
             match to.get(was).copied().flatten() {
                 Some(place) => {
+                    if let Ok(found) = again.binary_search(&place)
+                        && (self.entries[at].state.episode().is_some()
+                            || self.matching.matches(&places[place as usize].identity))
+                    {
+                        again.remove(found);
+                    } else if known_better.binary_search(&place).is_ok() {
+                        continue;
+                    }
                     self.entries.swap(kept, at);
                     self.entries[kept].place = place;
                     self.holds.copy_within(at * stride..(at + 1) * stride, kept * stride);
@@ -118,7 +131,13 @@ impl Watched {
         }
         self.entries.truncate(kept);
         self.holds.truncate(kept * stride);
-        self.take_in(new, places);
+        if again.is_empty() {
+            self.take_in(new, places);
+        } else {
+            again.extend_from_slice(new);
+            again.sort_unstable();
+            self.take_in(&again, places);
+        }
     }
 
     /// Takes in those of these places, in order, that match; they are not among its targets yet.
