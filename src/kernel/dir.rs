@@ -193,6 +193,18 @@ pub fn directory_state(root: BorrowedFd<'_>, path: &[u8]) -> Result<(u64, Option
     Ok((stat.st_ino, u32::try_from(stat.st_nlink).ok().and_then(|links| links.checked_sub(2))))
 }
 
+/// Opens a file of the directory with this inode, for one reading.
+///
+/// # Errors
+/// What `openat` says; `ENODEV` where another directory stands under the path.
+pub fn open_member(root: BorrowedFd<'_>, path: &[u8], id: u64, name: &str) -> Result<OwnedFd, Errno> {
+    let (directory, found) = open_directory(root, path)?;
+    if found != id {
+        return Err(Errno::ENODEV);
+    }
+    openat(&directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// The names of the directories in a directory.
 ///
 /// # Errors

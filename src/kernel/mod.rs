@@ -2,6 +2,7 @@
 //!
 //! - [`layout`]: which hierarchies are mounted where, and which of them serves which controller.
 //! - [`dir`]: held directories and descriptors, the descriptor budget, the one reused buffer.
+//! - [`namespaces`]: the namespaces of processes.
 //! - [`parse`]: PURE, text to numbers.
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
 //! - [`spec`]: what one file holds, when it is read, what it fills.
@@ -19,6 +20,7 @@ pub mod dir;
 pub mod host;
 pub mod layout;
 pub mod members;
+pub mod namespaces;
 pub mod parse;
 pub mod process;
 pub mod shapes;

@@ -1,6 +1,6 @@
 //! What a metric family is: a line of a table.
 
-use crate::model::{Collector, Column, Control, Field, HostField, IoLimit, Limit, RowKind, Unit};
+use crate::model::{Collector, Column, Control, Field, HostField, IoLimit, Limit, Namespaces, RowKind, Unit};
 
 use super::program::{Program, Series};
 use super::text::{Kind, Scale};
@@ -32,6 +32,12 @@ pub(crate) enum From {
     IoLimits(Scale, fn(&IoLimit) -> Option<Limit>),
     /// Rows of the first of these tables that has any.
     Column(Column, &'static [RowKind]),
+    /// How many namespaces of each kind are shared with whom.
+    NamespaceCounts,
+    /// Each namespace with its inode.
+    NamespaceList,
+    /// A number that belongs to a cgroup's namespaces.
+    Namespaces(fn(&Namespaces) -> Option<u64>),
     /// A number of the host.
     Host(HostField),
     /// Pressure of the host.
@@ -81,6 +87,17 @@ impl Family {
         help: &'static str,
     ) -> Self {
         Self::new(Kind::Gauge, Some(collector), name, source, from, help)
+    }
+
+    /// An info: labels that say something, and a 1.
+    pub(crate) const fn info(
+        collector: Collector,
+        name: &'static str,
+        source: &'static str,
+        from: From,
+        help: &'static str,
+    ) -> Self {
+        Self::new(Kind::Info, Some(collector), name, source, from, help)
     }
 
     /// A counter.
@@ -135,6 +152,7 @@ impl Family {
             From::CpuLimit => Scale::Nano,
             From::IoLimits(scale, _) => scale,
             From::Column(column, _) => of_column(column),
+            From::NamespaceCounts | From::NamespaceList | From::Namespaces(_) => Scale::One,
             From::Identity | From::Host(_) | From::Program(_) => Scale::One,
         }
     }

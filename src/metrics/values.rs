@@ -58,6 +58,9 @@ pub(crate) fn count(family: &Family, cgroup: &Cgroup) -> usize {
         From::Column(column, kinds) => {
             Rows::of(cgroup, column, kinds).map_or(0, |rows| rows.present().count())
         }
+        From::NamespaceCounts => cgroup.namespaces.counts().count(),
+        From::NamespaceList => cgroup.namespaces.list().len(),
+        From::Namespaces(get) => usize::from(get(&cgroup.namespaces).is_some()),
         From::Host(_) | From::HostPressure(_) | From::Program(_) => 0,
     }
 }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
 use super::Settings;
+use super::census::Census;
 use super::derive::{Ceiling, limits, own};
 use super::linger::{Carried, Linger};
 use super::news::{Gazette, News};
@@ -75,6 +76,7 @@ pub struct Sampler {
     /// A list of files with room for one, for notices.
     pub(super) single: Vec<Vec<usize>>,
     pub(super) gazette: Gazette,
+    census: Census,
 }
 
 impl Sampler {
@@ -129,6 +131,7 @@ impl Sampler {
             reading_took: Duration::ZERO,
             single: Vec::new(),
             gazette: Gazette::new(settings.news),
+            census: Census::default(),
             layout,
             settings,
         };
@@ -261,6 +264,7 @@ impl Sampler {
         self.reconcile();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
+        self.take_census();
         self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
         self.reading_took = now().saturating_sub(attended);
@@ -331,6 +335,17 @@ impl Sampler {
                 self.lose_directory(id, hierarchy);
             }
         }
+    }
+
+    fn take_census(&mut self) {
+        if !self.settings.collectors.has(Collector::Namespaces) || !self.schedule.due().census {
+            return;
+        }
+        let began = now();
+        self.tree.sort();
+        self.census.take(&self.settings.paths.procfs, &mut self.tree, &mut self.reader);
+        self.report.census = self.census.report;
+        self.reader.collectors[Collector::Namespaces as usize].took += now().saturating_sub(began);
     }
 
     pub(super) fn memory_is_v1(&self) -> bool {
