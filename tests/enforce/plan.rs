@@ -49,6 +49,7 @@ fn snapshot() -> Snapshot {
             ended: None,
             readings,
             controls: Arc::new(controls),
+            namespaces: Arc::default(),
         }
     };
     Snapshot {

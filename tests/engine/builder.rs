@@ -59,6 +59,7 @@ impl World {
             ended: None,
             readings: Readings::default(),
             controls: Arc::new(Controls::default()),
+            namespaces: Arc::default(),
         };
         self.groups.insert(path.to_owned(), cgroup);
     }
