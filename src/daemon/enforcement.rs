@@ -123,7 +123,8 @@ impl Judge {
         self.engine.throttled_by_us(throttles(&self.enforcer));
         self.surroundings.refresh();
         let untouchable = |target: &Identity| {
-            self.surroundings.with_facts(target, view, None, |facts| self.guard.is_untouchable(target, facts))
+            self.surroundings
+                .with_facts(target, view, Ok(&[]), None, |facts| self.guard.is_untouchable(target, facts))
         };
         let decisions: Vec<Decision> = self.engine.evaluate_sparing(view, &untouchable).to_vec();
         let changes = self.standing.evaluate(view).to_vec();
@@ -151,10 +152,8 @@ impl Judge {
 
     fn plan(&mut self, request: &Request, view: &View<'_>) -> Planned {
         self.surroundings.refresh();
-        let unsupported = self.surroundings.unsupported(&request.wish);
         let Self { surroundings, guard, .. } = self;
-        surroundings
-            .with_facts(&request.target, view, unsupported.as_deref(), |facts| guard.plan(request, facts))
+        surroundings.plan(guard, request, view)
     }
 
     /// Says who wrote which control, and has what a rule keeps looked at.
