@@ -5,6 +5,7 @@ mod attention;
 mod by_hand;
 mod enforcement;
 mod report;
+mod retries;
 pub mod socket;
 mod steering;
 mod surroundings;

@@ -165,8 +165,10 @@ impl Guard {
             let reason = format!("{} is gone, or another cgroup has its name now", request.target.display);
             return Planned::Refused { order, outcome: Outcome::Vanished, reason };
         }
+        // Whose it is may have become known since the request was made.
+        let newest = target.map_or(&*request.target, |found| &*found.identity);
         let passed = self
-            .may_touch(request, facts)
+            .may_touch(newest, &request.wish, facts)
             .and_then(|()| self.can_be_done(request, facts, resolved, order.dry_run));
         if let Err((outcome, reason)) = passed {
             return Planned::Refused { order, outcome, reason };
@@ -216,18 +218,18 @@ impl Guard {
     }
 
     /// Protection, scope and ownership.
-    fn may_touch(&self, request: &Request, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
-        if matches!(request.wish, Wish::Notify(_)) {
+    fn may_touch(&self, target: &Identity, wish: &Wish, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
+        if matches!(wish, Wish::Notify(_)) {
             return Ok(());
         }
-        let found = self.refusal_of(&request.target, facts);
+        let found = self.refusal_of(target, facts);
         // What stops or ends processes does so with all below. A limit is the target's own: its owner alone counts.
-        let stops = matches!(request.wish, Wish::Freeze | Wish::Kill(_));
+        let stops = matches!(wish, Wish::Freeze | Wish::Kill(_));
         let below = || facts.below.unwrap_or_default().iter().filter(|_| stops);
         let found = found.or_else(|| {
             below().find_map(|below| {
                 let (outcome, reason) = self.not_owner(&below.identity, &below.ownership, facts.delegated)?;
-                Some((outcome, format!("{reason}; it is below {}", request.target.display)))
+                Some((outcome, format!("{reason}; it is below {}", target.display)))
             })
         });
         found.map_or(Ok(()), Err)

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use stockade::model::{Field, Knob, Value};
+use stockade::model::{Field, Knob, OwnerLabel, Value};
 use stockade::policy::condition::{Compare, Condition, Of, Test, Truth};
 use stockade::policy::decision::{UndoReason, Verdict};
 use stockade::policy::engine::{Engine, TriggerWant, View};
 use stockade::policy::rule::{Action, Amount, LimitRule, Mode, Policy, Rules, Setting};
+use stockade::policy::selector::{LabelGlob, Matcher, Selector};
 use stockade::policy::signal::{Resource, Signal, Stall, Window};
 use stockade::policy::standing::{Keep, Standing};
 
@@ -264,4 +265,54 @@ fn standing_limits_are_told_once() {
     world.died("/c");
     let snapshot = world.pass(2);
     assert_eq!(told(&mut standing, &View::pass(&snapshot)), [change("later", "/c", Keep::Gone)]);
+}
+
+#[test]
+fn whose_it_is_may_become_known_later_than_that_it_is_there() {
+    let user = |glob: &str| Matcher {
+        path: None,
+        labels: vec![(OwnerLabel::User, LabelGlob::parse(glob).unwrap())],
+    };
+    let backup = |world: &mut World| {
+        let group = world.group("/b/a");
+        let mut identity = (*group.identity).clone();
+        identity.owner.set(OwnerLabel::User, Some("34"));
+        group.identity = Arc::new(identity);
+    };
+    let mut world = World::new(&["/b/a", "/b/z"]);
+    let mut spared = capped("spared");
+    spared.selector.not = vec![user("34")];
+    let meant =
+        Policy { selector: Selector { any: vec![user("34")], ..Selector::default() }, ..capped("meant") };
+    let mut engine = Engine::new(&rules([spared, meant]));
+    let limits = |rule: LimitRule| Rules { limits: vec![Arc::new(rule)], policies: Vec::new() };
+    let not = LimitRule {
+        selector: Selector { not: vec![user("34")], ..selector(&["/b/*"]) },
+        ..LimitRule::clone(&cap("not", &[], 0))
+    };
+    let only = LimitRule {
+        selector: Selector { any: vec![user("34")], ..Selector::default() },
+        ..LimitRule::clone(&cap("only", &[], 0))
+    };
+    let (mut not, mut only) = (Standing::new(&limits(not)), Standing::new(&limits(only)));
+    world.set("/b/a", Field::MemoryCurrent, 500);
+    let snapshot = world.pass(5);
+    let by = |engine: &mut Engine, view: &View<'_>| -> Vec<(String, Verdict)> {
+        let decisions = engine.evaluate(view).iter();
+        decisions.map(|decision| (decision.policy.name.to_string(), decision.verdict)).collect()
+    };
+    assert_eq!(by(&mut engine, &View::pass(&snapshot)), said("spared", ACT));
+    assert_eq!(told(&mut not, &View::pass(&snapshot)).len(), 2);
+    assert_eq!(told(&mut only, &View::pass(&snapshot)), []);
+    backup(&mut world);
+    let snapshot = world.pass(5);
+    let withdrawn = Verdict::Undo { why: UndoReason::Withdrawn };
+    let decided = by(&mut engine, &View::pass(&snapshot));
+    assert_eq!(decided, [said("spared", withdrawn), said("meant", ACT)].concat());
+    assert_eq!(told(&mut not, &View::pass(&snapshot)), [change("not", "/b/a", Keep::Withdraw)]);
+    assert_eq!(told(&mut only, &View::pass(&snapshot)), [change("only", "/b/a", Keep::Apply)]);
+    let snapshot = world.pass(5);
+    assert_eq!(by(&mut engine, &View::pass(&snapshot)), []);
+    assert_eq!(told(&mut not, &View::pass(&snapshot)), []);
+    assert_eq!(told(&mut only, &View::pass(&snapshot)), []);
 }

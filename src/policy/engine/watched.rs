@@ -121,6 +121,22 @@ impl Watched {
         self.take_in(new, places);
     }
 
+    /// Asks again who of these places, in order, is one of its targets: more became known of whose they are. Gives those
+    /// that are none any more to `left`.
+    pub fn rematch(&mut self, learned: &[u32], places: &[Place], mut left: impl FnMut(u32, State)) {
+        let stride = self.stride();
+        for &place in learned {
+            if let Some(at) = self.at(place)
+                && !self.matching.matches(&places[place as usize].identity)
+            {
+                left(place, self.entries.remove(at).state);
+                self.holds.drain(at * stride..(at + 1) * stride);
+            }
+        }
+        let new: Vec<u32> = learned.iter().copied().filter(|&place| self.at(place).is_none()).collect();
+        self.take_in(&new, places);
+    }
+
     /// Takes in those of these places, in order, that match; they are not among its targets yet.
     pub fn take_in(&mut self, new: &[u32], places: &[Place]) {
         let stride = self.stride();
