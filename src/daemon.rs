@@ -5,6 +5,7 @@ mod attention;
 mod by_hand;
 mod enforcement;
 mod report;
+mod retries;
 pub mod socket;
 mod steering;
 mod surroundings;
@@ -292,6 +293,10 @@ impl Shared {
             Arc::new(config::load(self.options.config.as_deref()).map_err(|problems| problems.to_string())?);
         Steering::judge_host(&config, &self.layout, &self.options.paths)?;
         let mut enforcing = self.enforcing.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner));
+        if enforcing.is_some() && config.safety.journal != current.safety.journal {
+            return Err("`safety.journal` cannot change while the program runs: restart it".to_owned());
+        }
         let mut steering = None;
         if enforcing.is_none() && Steering::is_needed(&config) {
             let started = Steering::start(&config, &self.layout, self.options.paths.clone(), &self.own);
@@ -300,11 +305,7 @@ impl Shared {
             steering = Some(started);
         }
         drop(enforcing);
-        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        if config.safety.journal != current.safety.journal {
-            return Err("`safety.journal` cannot change while the program runs: restart it".to_owned());
-        }
-        *current = Arc::clone(&config);
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&config);
         self.rendering.store(Arc::new(Rendering::new(&config)));
         let applied = settings(&config, &self.options);
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);

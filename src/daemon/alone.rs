@@ -93,12 +93,7 @@ impl Alone {
             Err(answer) => return answer,
         };
         self.surroundings.refresh();
-        let unsupported = self.surroundings.unsupported(&wanted.wish);
-        let view = View::pass(&self.snapshot);
-        let guard = &mut self.guard;
-        let planned = self
-            .surroundings
-            .with_facts(&target, &view, unsupported.as_deref(), |facts| guard.plan(&wanted, facts));
+        let planned = self.surroundings.plan(&mut self.guard, &wanted, &View::pass(&self.snapshot));
         if let Planned::Nothing = planned {
             return Answer::failed("nothing was planned".to_owned());
         }

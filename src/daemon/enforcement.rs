@@ -1,7 +1,7 @@
 //! The loop that judges and acts: snapshots and news in, orders out. It runs on the sampler's thread and never writes to
 //! a cgroup itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,17 +12,20 @@ use nix::poll::PollFlags;
 use super::attention::Attention;
 use super::by_hand;
 use super::report::Reporter;
+use super::retries::Retries;
 use super::socket::{Answer, Asked, Desk, What};
 use super::steering::Steering;
 use super::surroundings::Surroundings;
 use super::triggers::Triggers;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, ForeignWriter};
-use crate::enforce::plan::{Guard, Planned, Request};
+use crate::enforce::ledger::key_of;
+use crate::enforce::plan::{BY_HAND, Guard, Planned, Request};
 use crate::metrics::Enforcement as Told;
 use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
 use crate::policy::decision::Decision;
 use crate::policy::engine::{Engine, View, starved};
+use crate::policy::rule::Mode;
 use crate::policy::signal::Resource;
 use crate::policy::standing::{Keep, Standing};
 use crate::sample::{Attendant, News, Ready, Sampler, Written};
@@ -69,6 +72,9 @@ struct Judge {
     /// When the policies were judged last (monotonic).
     judged: Duration,
     attention: Attention,
+    retries: Retries,
+    /// `safety:` is another one since the last pass.
+    rails_moved: bool,
 }
 
 impl<P: FnMut(Arc<Snapshot>)> Enforcement<P> {
@@ -91,7 +97,7 @@ impl<P: FnMut(Arc<Snapshot>)> Enforcement<P> {
 
 impl Judge {
     fn new(config: Arc<Config>, steering: Steering) -> Self {
-        let Steering { enforcer, surroundings, desk, waiting, reporter } = steering;
+        let Steering { enforcer, surroundings, desk, waiting, reporter, told } = steering;
         reporter.configure(&config.rules, &config.safety);
         Self {
             engine: Engine::new(&config.rules),
@@ -106,15 +112,62 @@ impl Judge {
             reporter,
             judged: Duration::ZERO,
             attention: Attention::default(),
+            retries: Retries::new(told),
+            rails_moved: false,
         }
     }
 
     fn replace(&mut self, config: Arc<Config>) {
         self.reporter.configure(&config.rules, &config.safety);
-        self.engine.replace(&config.rules);
+        let (old, new) = (&self.config.safety, &config.safety);
+        if old.mode == new.mode {
+            self.engine.replace(&config.rules);
+        } else {
+            // What was only played so far is no reason to go on with the next step in earnest.
+            self.engine = Engine::new(&config.rules);
+        }
         self.standing.replace(&config.rules);
+        if old != new {
+            self.standing.apply_again();
+            self.rails_moved = true;
+        }
         self.guard.replace(config.safety.clone());
         self.config = config;
+    }
+
+    /// Takes back what rules did and the guard rails no longer let pass: what is in force stays only as long as it may be
+    /// done. What a person ordered stays for its time.
+    fn hold_to_the_rails(&mut self, view: &View<'_>) {
+        if !std::mem::take(&mut self.rails_moved) {
+            return;
+        }
+        self.surroundings.refresh();
+        let mode = self.config.safety.mode;
+        let mut seen = HashSet::new();
+        for claim in self.enforcer.active() {
+            if &*claim.rule == BY_HAND || !seen.insert((Arc::clone(&claim.rule), key_of(&claim.target))) {
+                continue;
+            }
+            let target = view.snapshot.find(&claim.target.path).map(|found| &found.identity);
+            let target = target.filter(|found| **found == claim.target).unwrap_or(&claim.target);
+            let stands = mode == Mode::Enforce
+                && self.surroundings.with_facts(target, view, Ok(&[]), None, |facts| {
+                    self.guard.refusal_of(target, facts).is_none()
+                });
+            if !stands {
+                self.submit(&Request::withdrawn(&claim.rule, &claim.target, view.at), view);
+            }
+        }
+    }
+
+    /// Tries standing limits again that the kernel did not take.
+    fn try_again(&mut self, view: &View<'_>) {
+        for (rule, target) in self.retries.due(view.at) {
+            match self.standing.keeps(&rule, &target).map(Arc::clone) {
+                Some(rule) => self.submit(&Request::standing(&rule, &target, view.at), view),
+                None => self.retries.forget(&rule, &target),
+            }
+        }
     }
 
     /// Judges everything that the view shows, and has done what follows.
@@ -123,7 +176,8 @@ impl Judge {
         self.engine.throttled_by_us(throttles(&self.enforcer));
         self.surroundings.refresh();
         let untouchable = |target: &Identity| {
-            self.surroundings.with_facts(target, view, None, |facts| self.guard.is_untouchable(target, facts))
+            self.surroundings
+                .with_facts(target, view, Ok(&[]), None, |facts| self.guard.is_untouchable(target, facts))
         };
         let decisions: Vec<Decision> = self.engine.evaluate_sparing(view, &untouchable).to_vec();
         let changes = self.standing.evaluate(view).to_vec();
@@ -151,10 +205,8 @@ impl Judge {
 
     fn plan(&mut self, request: &Request, view: &View<'_>) -> Planned {
         self.surroundings.refresh();
-        let unsupported = self.surroundings.unsupported(&request.wish);
         let Self { surroundings, guard, .. } = self;
-        surroundings
-            .with_facts(&request.target, view, unsupported.as_deref(), |facts| guard.plan(request, facts))
+        surroundings.plan(guard, request, view)
     }
 
     /// Says who wrote which control, and has what a rule keeps looked at.
@@ -265,7 +317,10 @@ impl Judge {
                 self.written(written);
             }
         }
-        self.judge(&View::pass(snapshot), snapshot.at);
+        let view = View::pass(snapshot);
+        self.hold_to_the_rails(&view);
+        self.judge(&view, snapshot.at);
+        self.try_again(&view);
         self.triggers.keep(&self.engine.pressure_wants(snapshot), &self.surroundings);
         self.answer(Some(snapshot), sampler);
         self.show();

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -146,13 +146,12 @@ impl Desk {
 
     /// The next request, if there is one.
     pub fn next(&self) -> Option<Asked> {
-        match self.asked.lock().unwrap_or_else(PoisonError::into_inner).try_recv() {
-            Ok(asked) => Some(asked),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
-                let _ = self.wake.read();
-                None
-            }
-        }
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.try_recv().ok().or_else(|| {
+            let _ = self.wake.read();
+            // What came between the two was announced by what was just read.
+            asked.try_recv().ok()
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::by_hand;
 use super::enforcement::Waiting;
 use super::report::Reporter;
+use super::retries::{self, Told};
 use super::socket::Desk;
 use super::surroundings::Surroundings;
 use crate::config::Config;
@@ -53,6 +54,7 @@ pub(super) struct Steering {
     pub desk: Option<Desk>,
     pub waiting: Waiting,
     pub reporter: Reporter,
+    pub told: Told,
 }
 
 impl Steering {
@@ -106,8 +108,11 @@ impl Steering {
         let reporter = Reporter::new(Arc::clone(own), safety).map_err(SteeringError::Thread)?;
         let waiting: Waiting = Arc::new(Mutex::new(HashMap::new()));
         let asked = Arc::clone(&waiting);
+        let told = Told::default();
+        let limits = Arc::clone(&told);
         let (enforcer, _) = reporter.start(safety, &surroundings, move |event| {
             if let Event::Done(done) = event {
+                retries::tell(&limits, done);
                 let reply = asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&done.order.id);
                 if let Some(reply) = reply {
                     // Who asked may have gone away, and then nobody wants to know.
@@ -119,7 +124,7 @@ impl Steering {
         let desk = safety.journal.is_dir().then(|| Desk::open(&safety.journal)).and_then(|desk| {
             desk.inspect_err(|error| tracing::warn!(%error, "orders by hand cannot be taken")).ok()
         });
-        Ok(Self { enforcer: Arc::new(enforcer), surroundings, desk, waiting, reporter })
+        Ok(Self { enforcer: Arc::new(enforcer), surroundings, desk, waiting, reporter, told })
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::enforce::plan::{Facts, Ownership, Residents, Wish};
-use crate::kernel::control::Control;
+use crate::enforce::plan::{Below, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
+use crate::identify::identify;
+use crate::kernel::control::{Control, ControlError};
 use crate::kernel::layout::{Layout, Paths};
 use crate::kernel::owner::{self, Delegation};
 use crate::model::{Identity, OwnerLabel};
@@ -56,6 +57,7 @@ impl Surroundings {
         &self,
         target: &Identity,
         view: &View<'_>,
+        below: Result<&[Below], &str>,
         unsupported: Option<&str>,
         ask: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
@@ -65,10 +67,42 @@ impl Surroundings {
             snapshot: view.snapshot,
             fresh: view.fresh,
             residents: &self.residents,
+            below,
             ownership: &ownership,
             delegated,
             unsupported,
         })
+    }
+
+    /// Holds a request to the guard rails.
+    pub fn plan(&self, guard: &mut Guard, request: &Request, view: &View<'_>) -> Planned {
+        let unsupported = self.unsupported(&request.wish);
+        let below = self.below(&request.target, &request.wish);
+        let below = below.as_deref().map_err(String::as_str);
+        self.with_facts(&request.target, view, below, unsupported.as_deref(), |facts| {
+            guard.plan(request, facts)
+        })
+    }
+
+    /// What is below a cgroup now, for what a wish does to it.
+    ///
+    /// # Errors
+    /// Says why it cannot be told.
+    fn below(&self, target: &Identity, wish: &Wish) -> Result<Vec<Below>, String> {
+        if matches!(wish, Wish::Notify(_) | Wish::Undo | Wish::Thaw) {
+            return Ok(Vec::new());
+        }
+        let found = match self.control.open(target).and_then(|target| target.below()) {
+            Ok(found) => found,
+            // It is found out to be gone a moment later.
+            Err(ControlError::Vanished) => return Ok(Vec::new()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let below = found.iter().map(|path| {
+            let identity = identify(path, 0);
+            Below { ownership: self.owner_by_name(&identity), identity }
+        });
+        Ok(below.collect())
     }
 
     /// Looks again who lives where, if that was long ago.
@@ -82,18 +116,19 @@ impl Surroundings {
 
     fn look(&self) -> Residents {
         let (layout, procfs) = (&self.layout, &self.paths.procfs);
-        let list = |found: Result<BTreeSet<Box<[u8]>>, String>| match found {
+        let mut unknown = None;
+        let mut list = |found: Result<BTreeSet<Box<[u8]>>, String>| match found {
             Ok(paths) => paths.into_iter().collect(),
             Err(error) => {
-                tracing::warn!("{error}");
+                tracing::warn!("nothing can be done to any cgroup: {error}");
+                unknown = Some(error);
                 Vec::new()
             }
         };
-        Residents {
-            own: list(owner::own_cgroups(layout, procfs)),
-            init: list(owner::init_cgroups(layout, procfs)),
-            kernel_threads: list(owner::kernel_thread_cgroups(layout, procfs)),
-        }
+        let own = list(owner::own_cgroups(layout, procfs));
+        let init = list(owner::init_cgroups(layout, procfs));
+        let kernel_threads = list(owner::kernel_thread_cgroups(layout, procfs));
+        Residents { own, init, kernel_threads, unknown }
     }
 
     /// Who manages a cgroup, and whether that one gave it away.
@@ -101,22 +136,27 @@ impl Surroundings {
     /// By its name: a runtime's containers are known by their paths, and what has the name of a unit or slice is
     /// systemd's where systemd runs.
     fn owner(&self, target: &Identity) -> (Ownership, bool) {
-        let ownership = if let Some(runtime) = target.owner.get(OwnerLabel::Runtime) {
-            Ownership::Runtime(runtime.to_owned())
-        } else if self.systemd
-            && (target.owner.get(OwnerLabel::Unit).is_some() || target.owner.get(OwnerLabel::Slice).is_some())
-        {
-            Ownership::Systemd
-        } else {
-            return (Ownership::Unowned, false);
-        };
-        let delegated =
-            self.control.open(target).is_ok_and(|target| target.delegation() == Delegation::Inside);
+        let ownership = self.owner_by_name(target);
+        let delegated = ownership != Ownership::Unowned
+            && self.control.open(target).is_ok_and(|target| target.delegation() == Delegation::Inside);
         (ownership, delegated)
     }
 
+    fn owner_by_name(&self, target: &Identity) -> Ownership {
+        let owner = &target.owner;
+        if let Some(runtime) = owner.get(OwnerLabel::Runtime) {
+            Ownership::Runtime(runtime.to_owned())
+        } else if self.systemd
+            && (owner.get(OwnerLabel::Unit).is_some() || owner.get(OwnerLabel::Slice).is_some())
+        {
+            Ownership::Systemd
+        } else {
+            Ownership::Unowned
+        }
+    }
+
     /// Why this host cannot do what is wished, where it cannot.
-    pub fn unsupported(&self, wish: &Wish) -> Option<String> {
+    fn unsupported(&self, wish: &Wish) -> Option<String> {
         match wish {
             Wish::Set { settings, .. } => {
                 settings.iter().find_map(|setting| self.control.supports(&setting.knob).err())

@@ -71,7 +71,7 @@ impl Triggers {
     #[expect(clippy::option_option, reason = "nothing is told, or something of the host, or of a cgroup")]
     pub fn fired(&self, place: usize, events: PollFlags) -> Option<Option<Arc<Identity>>> {
         let armed = self.armed.get(place)?;
-        events.contains(PollFlags::POLLPRI).then(|| armed.want.target.clone())
+        is_firing(events).then(|| armed.want.target.clone())
     }
 
     /// Lets go of those whose cgroup is gone: they would be ready for ever.
@@ -82,6 +82,11 @@ impl Triggers {
             !places.contains(&(place - 1))
         });
     }
+}
+
+/// Whether a trigger fired. One whose cgroup is gone is ready for ever, and says both that and that it is broken.
+fn is_firing(events: PollFlags) -> bool {
+    events.contains(PollFlags::POLLPRI) && !events.intersects(PollFlags::POLLERR | PollFlags::POLLNVAL)
 }
 
 /// `None` where the cgroup is gone.
@@ -102,4 +107,18 @@ fn arm(want: &TriggerWant, control: &Control) -> Option<Result<Trigger, TriggerE
     // The kernel wants some stall, however small a policy's share is.
     let least = WINDOW.mul_f64(want.share).max(Duration::from_millis(1));
     Some(control.arm(target.as_ref(), resource, stall, least, WINDOW))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_whose_cgroup_is_gone_has_not_fired() {
+        assert!(is_firing(PollFlags::POLLPRI));
+        // What the kernel says of one that was removed: kernfs's `DEFAULT_POLLMASK | EPOLLERR | EPOLLPRI`.
+        assert!(!is_firing(PollFlags::POLLPRI | PollFlags::POLLERR | PollFlags::POLLIN));
+        assert!(!is_firing(PollFlags::POLLERR));
+        assert!(!is_firing(PollFlags::POLLNVAL));
+    }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -268,7 +269,9 @@ impl Desk {
         let work = move || {
             loop {
                 let Ok(Task { target, work }) = lock(&queue).recv() else { return };
-                let finished = Box::new(shared.work(&target, work));
+                // A bug must not leave the cgroup waiting for ever, and what was done to it in force.
+                let worked = AssertUnwindSafe(|| shared.work(&target, work.clone()));
+                let finished = Box::new(catch_unwind(worked).unwrap_or_else(|_| Finished::broken(work)));
                 if letters.send(Letter::Finished { target, finished }).is_err() {
                     return;
                 }

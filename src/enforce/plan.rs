@@ -47,6 +47,17 @@ pub struct Residents {
     pub init: Vec<Box<[u8]>>,
     /// Kernel threads.
     pub kernel_threads: Vec<Box<[u8]>>,
+    /// Why that is not known, where it is not: then nobody is touched.
+    pub unknown: Option<String>,
+}
+
+/// A cgroup below a target, as it stands there now: the snapshot may not have it yet, or be told not to look so deep.
+#[derive(Clone, Debug)]
+pub struct Below {
+    /// Which.
+    pub identity: Identity,
+    /// Who manages it.
+    pub ownership: Ownership,
 }
 
 /// What a plan needs to know, found out by the caller.
@@ -60,6 +71,8 @@ pub struct Facts<'a> {
     pub fresh: &'a [Cgroup],
     /// Who lives where.
     pub residents: &'a Residents,
+    /// What is below the target, or why that cannot be told: then it is not touched.
+    pub below: Result<&'a [Below], &'a str>,
     /// Who manages the target.
     pub ownership: &'a Ownership,
     /// Whether that owner gave the target to whoever wants it: it lies inside a subtree marked as delegated.
@@ -152,8 +165,10 @@ impl Guard {
             let reason = format!("{} is gone, or another cgroup has its name now", request.target.display);
             return Planned::Refused { order, outcome: Outcome::Vanished, reason };
         }
+        // Whose it is may have become known since the request was made.
+        let newest = target.map_or(&*request.target, |found| &*found.identity);
         let passed = self
-            .may_touch(request, facts)
+            .may_touch(newest, &request.wish, facts)
             .and_then(|()| self.can_be_done(request, facts, resolved, order.dry_run));
         if let Err((outcome, reason)) = passed {
             return Planned::Refused { order, outcome, reason };
@@ -203,20 +218,41 @@ impl Guard {
     }
 
     /// Protection, scope and ownership.
-    fn may_touch(&self, request: &Request, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
-        if matches!(request.wish, Wish::Notify(_)) {
+    fn may_touch(&self, target: &Identity, wish: &Wish, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
+        if matches!(wish, Wish::Notify(_)) {
             return Ok(());
         }
-        self.refusal_of(&request.target, facts).map_or(Ok(()), Err)
+        let found = self.refusal_of(target, facts);
+        // What stops or ends processes does so with all below. A limit is the target's own: its owner alone counts.
+        let stops = matches!(wish, Wish::Freeze | Wish::Kill(_));
+        let below = || facts.below.unwrap_or_default().iter().filter(|_| stops);
+        let found = found.or_else(|| {
+            below().find_map(|below| {
+                let (outcome, reason) = self.not_owner(&below.identity, &below.ownership, facts.delegated)?;
+                Some((outcome, format!("{reason}; it is below {}", target.display)))
+            })
+        });
+        found.map_or(Ok(()), Err)
     }
 
-    fn refusal_of(&self, target: &Identity, facts: &Facts<'_>) -> Option<(Outcome, String)> {
-        if let Some(reason) = self.protection.refuses(target, facts.residents, facts.snapshot) {
+    /// Why a cgroup is not touched for what it is, where it is not: protection, scope, ownership.
+    #[must_use]
+    pub fn refusal_of(&self, target: &Identity, facts: &Facts<'_>) -> Option<(Outcome, String)> {
+        if let Some(reason) = self.protection.refuses(target, facts) {
             return Some((Outcome::Protected, reason));
         }
+        self.not_owner(target, facts.ownership, facts.delegated)
+    }
+
+    fn not_owner(
+        &self,
+        target: &Identity,
+        ownership: &Ownership,
+        delegated: bool,
+    ) -> Option<(Outcome, String)> {
         let writers = &self.safety.writers;
-        let (owner, key, writer) = match facts.ownership {
-            _ if facts.delegated => ("nobody else", "unowned", writers.unowned),
+        let (owner, key, writer) = match ownership {
+            _ if delegated => ("nobody else", "unowned", writers.unowned),
             Ownership::Unowned => ("nobody else", "unowned", writers.unowned),
             Ownership::Systemd => ("systemd", "systemd", writers.systemd),
             Ownership::Runtime(name) => (name.as_str(), "runtimes", writers.runtimes),

@@ -1,6 +1,6 @@
 //! PURE: who is never touched, and where the scope ends.
 
-use super::plan::Residents;
+use super::plan::Facts;
 use super::safety::Safety;
 use crate::model::{Identity, OwnerLabel, PathFilter, PathGlob, Snapshot};
 use crate::policy::selector::{LabelGlob, Matcher};
@@ -53,8 +53,11 @@ impl Protection {
     ///
     /// Whatever is done to a cgroup is done to all below it as well, so the ancestors of a protected one are protected
     /// too. The scope asks for the target alone: what lies below it is meant with it.
-    pub fn refuses(&self, target: &Identity, residents: &Residents, snapshot: &Snapshot) -> Option<String> {
-        let what = &target.display;
+    pub fn refuses(&self, target: &Identity, facts: &Facts<'_>) -> Option<String> {
+        let (what, residents) = (&target.display, facts.residents);
+        if let Some(why) = residents.unknown.as_deref().or(facts.below.err()) {
+            return Some(format!("it is not known who lives in {what}, or below it: {why}"));
+        }
         if &*target.path == b"/" {
             return Some("the root cgroup holds the whole host".to_owned());
         }
@@ -70,9 +73,11 @@ impl Protection {
         if self.protect.iter().any(|protected| protected.is_match(target)) {
             return Some(format!("`safety.protect` names {what}"));
         }
-        let below = descendants(snapshot, &target.path);
-        let found =
-            below.into_iter().find(|each| self.protect.iter().any(|protected| protected.is_match(each)));
+        let now = facts.below.unwrap_or_default().iter().map(|below| &below.identity);
+        let found = descendants(facts.snapshot, &target.path)
+            .into_iter()
+            .chain(now)
+            .find(|each| self.protect.iter().any(|protected| protected.is_match(each)));
         if let Some(found) = found {
             return Some(format!("`safety.protect` names {}, which is below {what}", found.display));
         }

@@ -90,6 +90,21 @@ pub(super) struct Finished {
     pub unfinished: Vec<Ended>,
 }
 
+impl Finished {
+    /// What is said of work that came to no end because of a bug. What it had claimed ends when its time is over.
+    pub fn broken(work: Work) -> Self {
+        let ending = |order| {
+            let why = "a bug: the thread that did it panicked, please report the message in the log";
+            finished(order, Ending::new(Outcome::Failed, why))
+        };
+        match work {
+            Work::Carry(order) | Work::Undo { order, .. } => ending(order),
+            Work::Retry { ended, .. } => Self { unfinished: ended, ..Self::default() },
+            Work::Foreign { .. } => Self::default(),
+        }
+    }
+}
+
 /// What an order came to, before it is told.
 pub(super) struct Ending {
     pub outcome: Outcome,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sys::stat::fstat;
 use procfs::process::{Process, StatFlags};
 use rustix::fs::fgetxattr;
 
-use super::control::{ControlError, Target, open_child};
+use super::control::{ControlError, Target, open_child, visit_below};
 use super::layout::{Hierarchy, Layout};
 use crate::model::Version;
 
@@ -94,6 +95,22 @@ impl Target {
         found
     }
 
+    /// The paths of all cgroups below it that there are now, in any hierarchy.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn below(&self) -> Result<BTreeSet<Box<[u8]>>, ControlError> {
+        let mut found = BTreeSet::new();
+        for place in &self.places {
+            visit_below(place, 0, &mut |child| {
+                let rest = child.shown.strip_prefix(&place.shown).unwrap_or(&child.shown);
+                found.insert([&*self.identity.path, b"/", rest.as_os_str().as_bytes()].concat().into());
+                Ok(())
+            })?;
+        }
+        Ok(found)
+    }
+
     /// The user that owns its directory: on the v2 side where it has one, else in its first v1 hierarchy.
     ///
     /// # Errors
@@ -123,7 +140,8 @@ pub(super) fn held_by(target: &Target) -> Option<&'static str> {
     }
     let host = &target.host;
     for (who, name) in [("self", "this program itself"), ("1", "PID 1")] {
-        let memberships = memberships(&host.layout, &host.procfs, who).unwrap_or_default();
+        // Who cannot be looked for may be there.
+        let Ok(memberships) = memberships(&host.layout, &host.procfs, who) else { return Some(name) };
         let inside = memberships.iter().any(|(hierarchy, its)| {
             let below = its.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest[0] == b'/');
             below && target.places.iter().any(|place| place.hierarchy == *hierarchy)

@@ -48,7 +48,7 @@ pub struct Standing {
     known: Vec<(Duration, Arc<Identity>)>,
     sequence: Option<u64>,
     changes: Vec<StandingChange>,
-    withdrawn: Vec<StandingChange>,
+    waiting: Vec<StandingChange>,
 }
 
 impl Standing {
@@ -60,7 +60,7 @@ impl Standing {
         standing
     }
 
-    /// Takes other rules. One of the same name and content stays where it is; the others are withdrawn, and the new ones
+    /// Takes other rules. One of the same name and content stays where it is; the others are waiting, and the new ones
     /// applied, in the next evaluation.
     pub fn replace(&mut self, rules: &Rules) {
         let mut old = std::mem::take(&mut self.rules);
@@ -77,7 +77,7 @@ impl Standing {
             self.rules.push(kept);
         }
         for kept in old {
-            self.withdrawn.extend(kept.on.into_iter().map(|target| StandingChange {
+            self.waiting.extend(kept.on.into_iter().map(|target| StandingChange {
                 rule: Arc::clone(&kept.rule),
                 target,
                 keep: Keep::Withdraw,
@@ -90,7 +90,7 @@ impl Standing {
     /// Births among [`View::fresh`] count at once.
     pub fn evaluate(&mut self, view: &View<'_>) -> &[StandingChange] {
         self.changes.clear();
-        self.changes.append(&mut self.withdrawn);
+        self.changes.append(&mut self.waiting);
         if self.sequence != Some(view.snapshot.sequence) {
             self.sequence = Some(view.snapshot.sequence);
             self.settle(&view.snapshot.cgroups, true);
@@ -115,6 +115,25 @@ impl Standing {
         &self.changes
     }
 
+    /// Everything that is kept is to be applied again, in the next evaluation: the guard rails may let pass other things now.
+    pub fn apply_again(&mut self) {
+        for kept in &self.rules {
+            self.waiting.extend(kept.on.iter().map(|target| StandingChange {
+                rule: Arc::clone(&kept.rule),
+                target: Arc::clone(target),
+                keep: Keep::Apply,
+            }));
+        }
+    }
+
+    /// The rule of this name, where it is kept on that cgroup.
+    #[must_use]
+    pub fn keeps(&self, rule: &str, target: &Identity) -> Option<&Arc<LimitRule>> {
+        let kept = self.rules.iter().find(|kept| *kept.rule.name == *rule)?;
+        let at = kept.on.binary_search_by(|each| each.path.cmp(&target.path)).ok()?;
+        (*kept.on[at] == *target).then_some(&kept.rule)
+    }
+
     /// Where each rule is kept: the rule, the cgroup.
     pub fn kept(&self) -> impl Iterator<Item = (&Arc<LimitRule>, &Arc<Identity>)> {
         self.rules.iter().flat_map(|kept| kept.on.iter().map(move |target| (&kept.rule, target)))
@@ -124,22 +143,18 @@ impl Standing {
     fn settle(&mut self, cgroups: &[Cgroup], all: bool) {
         let same = |known: &Arc<Identity>, cgroup: &Cgroup| {
             Arc::ptr_eq(known, &cgroup.identity)
-                || (known.id == cgroup.identity.id && known.path == cgroup.identity.path)
+                || (known.id == cgroup.identity.id
+                    && known.path == cgroup.identity.path
+                    && known.owner == cgroup.identity.owner)
         };
-        // What is known of an owner may grow after the birth: a container's name stands in a file that comes later.
-        let renamed = |known: &Arc<Identity>, cgroup: &Cgroup| {
-            !Arc::ptr_eq(known, &cgroup.identity) && known.owner != cgroup.identity.owner
-        };
-        let as_before =
-            |known: &Arc<Identity>, cgroup: &Cgroup| same(known, cgroup) && !renamed(known, cgroup);
         let unchanged = if all {
             self.known.len() == cgroups.len()
-                && self.known.iter().zip(cgroups).all(|((_, known), cgroup)| as_before(known, cgroup))
+                && self.known.iter().zip(cgroups).all(|((_, known), cgroup)| same(known, cgroup))
         } else {
             let find = |cgroup: &Cgroup| {
                 self.known.binary_search_by(|(_, known)| known.path.cmp(&cgroup.identity.path))
             };
-            cgroups.iter().all(|cgroup| find(cgroup).is_ok_and(|at| as_before(&self.known[at].1, cgroup)))
+            cgroups.iter().all(|cgroup| find(cgroup).is_ok_and(|at| same(&self.known[at].1, cgroup)))
         };
         if unchanged {
             return;
@@ -147,18 +162,19 @@ impl Standing {
         let mut living = Vec::with_capacity(self.known.len().max(cgroups.len()));
         let mut gone = Vec::new();
         let mut new = Vec::new();
-        let mut known_better: Vec<(Duration, Arc<Identity>)> = Vec::new();
+        let mut learned = Vec::new();
         let mut old = std::mem::take(&mut self.known).into_iter().peekable();
         for cgroup in cgroups {
             while let Some(before) = old.next_if(|(_, known)| known.path < cgroup.identity.path) {
                 if all { gone.push(before.1) } else { living.push(before) }
             }
             match old.next_if(|(_, known)| known.path == cgroup.identity.path) {
-                Some(before) if as_before(&before.1, cgroup) => living.push(before),
-                Some(before) if same(&before.1, cgroup) => {
-                    let better = (before.0, Arc::clone(&cgroup.identity));
-                    living.push(better.clone());
-                    known_better.push(better);
+                Some(before) if same(&before.1, cgroup) => living.push(before),
+                // More became known of whose it is.
+                Some(before) if *before.1 == *cgroup.identity => {
+                    let born = (before.0, Arc::clone(&cgroup.identity));
+                    living.push(born.clone());
+                    learned.push(born);
                 }
                 replaced => {
                     gone.extend(replaced.map(|(_, identity)| identity));
@@ -191,20 +207,21 @@ impl Standing {
                     !ended
                 });
             }
-            for (born, identity) in &known_better {
-                let is = |target: &Arc<Identity>| target.path == identity.path;
-                let (kept, waits) = (on.iter().position(is), young.iter().position(|(_, target)| is(target)));
+            young.extend(new.iter().filter(|(_, identity)| matching.matches(identity)).cloned());
+            for (born, identity) in &learned {
+                let kept = on.binary_search_by(|each| each.path.cmp(&identity.path));
+                let waits = young.iter().position(|(_, each)| each == identity);
                 match (matching.matches(identity), kept, waits) {
-                    (true, None, None) => young.push((*born, Arc::clone(identity))),
-                    (false, Some(at), _) => {
-                        let (rule, target) = (Arc::clone(rule), on.remove(at));
-                        self.changes.push(StandingChange { rule, target, keep: Keep::Withdraw });
-                    }
-                    (false, None, Some(at)) => drop(young.remove(at)),
+                    (true, Err(_), None) => young.push((*born, Arc::clone(identity))),
+                    (false, Ok(at), _) => self.changes.push(StandingChange {
+                        rule: Arc::clone(rule),
+                        target: on.remove(at),
+                        keep: Keep::Withdraw,
+                    }),
+                    (false, Err(_), Some(at)) => drop(young.remove(at)),
                     _ => {}
                 }
             }
-            young.extend(new.iter().filter(|(_, identity)| matching.matches(identity)).cloned());
         }
     }
 }

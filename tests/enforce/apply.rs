@@ -542,3 +542,22 @@ fn two_rules_that_end_at_once_leave_what_was_before_either() {
         "and nothing in between passes for another's"
     );
 }
+
+#[test]
+fn a_bug_on_a_worker_is_told_and_neither_the_cgroup_nor_its_freeze_is_left_waiting() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    // More often than there are workers from the start.
+    for _ in 0..6 {
+        kernel.mishap("kill", Mishap::Panics);
+        let done = bench.carry_out(order("rule", &a, KILL));
+        assert_eq!(done.outcome, Outcome::Failed);
+        assert!(done.detail.contains("bug"), "{}", done.detail);
+    }
+    assert_eq!(bench.carry_out(order("rule", &a, Deed::Freeze)).outcome, Outcome::Applied);
+    kernel.mishap("freeze", Mishap::Panics);
+    assert_eq!(bench.carry_out(order("other rule", &a, Deed::Freeze)).outcome, Outcome::Failed);
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+    assert!(!kernel.group("/a").frozen, "{:?}", kernel.log());
+}

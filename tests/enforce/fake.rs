@@ -28,6 +28,8 @@ pub enum Mishap {
     Hangs,
     /// The cgroup vanishes first.
     Vanishes,
+    /// A bug of the kernel layer's.
+    Panics,
 }
 
 #[derive(Clone, Debug)]
@@ -137,6 +139,10 @@ impl Handle {
         let mishap = at.and_then(|at| world.mishaps.remove(at)).map(|(_, mishap)| mishap);
         match mishap {
             Some(Mishap::Fails(outcome)) => return Err(Fault::new(outcome, format!("{name}: injected"))),
+            Some(Mishap::Panics) => {
+                drop(world);
+                panic!("{name}: a bug, injected");
+            }
             Some(Mishap::Vanishes) => {
                 world.groups.remove(&self.path);
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use stockade::enforce::order::{Deed, Order, Outcome};
-use stockade::enforce::plan::{BY_HAND, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
+use stockade::enforce::plan::{BY_HAND, Below, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
 use stockade::enforce::safety::{Budget, Safety, Writer};
 use stockade::model::{
     Cgroup, CollectorSet, Control, Controls, Field, Host, Identity, Knob, LayoutKind, Limit, Owner,
@@ -68,6 +68,7 @@ fn residents() -> Residents {
         own: vec![b"/home/own"[..].into(), b"/"[..].into()],
         init: vec![b"/init.scope"[..].into()],
         kernel_threads: vec![b"/"[..].into()],
+        unknown: None,
     }
 }
 
@@ -93,12 +94,14 @@ struct Stage {
     ownership: Ownership,
     delegated: bool,
     unsupported: Option<&'static str>,
+    below: Result<Vec<Below>, &'static str>,
 }
 
 impl Stage {
     fn new() -> Self {
         let (ownership, delegated, unsupported) = (Ownership::Unowned, false, None);
-        Self { snapshot: snapshot(), residents: residents(), ownership, delegated, unsupported }
+        let below = Ok(Vec::new());
+        Self { snapshot: snapshot(), residents: residents(), ownership, delegated, unsupported, below }
     }
 
     fn facts(&self, now: u64) -> Facts<'_> {
@@ -107,6 +110,7 @@ impl Stage {
             snapshot: &self.snapshot,
             fresh: &[],
             residents: &self.residents,
+            below: self.below.as_deref().map_err(|why| *why),
             ownership: &self.ownership,
             delegated: self.delegated,
             unsupported: self.unsupported,
@@ -164,6 +168,45 @@ fn the_protected_are_never_touched_nor_are_their_ancestors() {
         go(stage.plan(&mut guard, path, Wish::Notify(Notify::default())));
     }
     go(stage.plan(&mut guard, "/a-b", KILL));
+}
+
+#[test]
+fn what_the_snapshot_does_not_have_yet_is_protected_too() {
+    let mut stage = Stage::new();
+    let hidden = |path: &str, ownership: Ownership| {
+        let identity = Identity {
+            path: path.as_bytes().into(),
+            display: display_path(path.as_bytes()).into(),
+            id: 0,
+            owner: Owner::default(),
+        };
+        Below { identity, ownership }
+    };
+    let protect = vec![matcher(Some("/a-b/deep/*"), None)];
+    let mut guard = Guard::new(Safety { protect, ..enforcing() });
+    let pids = || set(Knob::PidsMax, Amount::Fixed(Value::of(99)), None);
+    go(stage.plan(&mut guard, "/a-b", pids()));
+    stage.below =
+        Ok(vec![hidden("/a-b/deep", Ownership::Unowned), hidden("/a-b/deep/x", Ownership::Unowned)]);
+    for wish in [KILL, Wish::Freeze, pids()] {
+        let (outcome, reason) = refused(stage.plan(&mut guard, "/a-b", wish));
+        assert_eq!(outcome, Outcome::Protected);
+        assert!(reason.contains("names /a-b/deep/x, which is below /a-b"), "{reason}");
+    }
+    // Nobody manages /kubepods itself where the kubelet makes its cgroups without systemd.
+    stage.below = Ok(vec![hidden("/a-b/pod", Ownership::Runtime("containerd".into()))]);
+    for wish in [KILL, Wish::Freeze] {
+        let (outcome, reason) = refused(stage.plan(&mut guard, "/a-b", wish));
+        assert_eq!(outcome, Outcome::NotOwner);
+        assert!(reason.contains("containerd manages /a-b/pod") && reason.contains("below /a-b"), "{reason}");
+    }
+    go(stage.plan(&mut guard, "/a-b", pids()));
+    stage.below = Err("permission denied");
+    refused(stage.plan(&mut guard, "/a-b", Wish::Freeze));
+    stage.below = Ok(Vec::new());
+    stage.residents.unknown = Some("no /proc".to_owned());
+    let (outcome, reason) = refused(stage.plan(&mut guard, "/a-b", Wish::Freeze));
+    assert!(outcome == Outcome::Protected && reason.contains("no /proc"), "{reason}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stockade::model::{Field, Identity, Knob, OwnerLabel, Value};
+use stockade::model::{Field, Knob, OwnerLabel, Value};
 use stockade::policy::condition::{Compare, Condition, Of, Test, Truth};
 use stockade::policy::decision::{UndoReason, Verdict};
 use stockade::policy::engine::{Engine, TriggerWant, View};
@@ -267,39 +267,52 @@ fn standing_limits_are_told_once() {
     assert_eq!(told(&mut standing, &View::pass(&snapshot)), [change("later", "/c", Keep::Gone)]);
 }
 
-/// More becomes known of a cgroup than its path told at its birth.
-fn name_container(world: &mut World, path: &str, name: &str) {
-    let group = world.group(path);
-    let mut identity: Identity = (*group.identity).clone();
-    identity.owner.set(OwnerLabel::Container, Some(name));
-    group.identity = Arc::new(identity);
-}
-
 #[test]
-fn a_name_that_is_found_out_later_counts_from_then_on() {
-    let jobs = Matcher {
-        labels: vec![(OwnerLabel::Container, LabelGlob::parse("job-*").expect("a glob"))],
-        ..Matcher::default()
+fn whose_it_is_may_become_known_later_than_that_it_is_there() {
+    let user = |glob: &str| Matcher {
+        path: None,
+        labels: vec![(OwnerLabel::User, LabelGlob::parse(glob).unwrap())],
     };
-    let selector = Selector { any: vec![jobs], ..Selector::default() };
-    let mut world = World::new(&["/b/a", "/b/b", "/b/c"]);
-    for path in ["/b/a", "/b/b", "/b/c"] {
-        world.set(path, Field::MemoryCurrent, 500);
-    }
-    let mut engine = Engine::new(&rules([Policy { selector: selector.clone(), ..capped("p") }]));
-    let limit = LimitRule { selector, ..(*cap("limit", &["/b/*"], 0)).clone() };
-    let mut standing = Standing::new(&Rules { limits: vec![Arc::new(limit)], policies: Vec::new() });
-    let first = world.pass(5);
-    assert_eq!(verdicts(&mut engine, &View::pass(&first)), [], "nobody is known to be a job");
-    assert_eq!(told(&mut standing, &View::pass(&first)), []);
-    name_container(&mut world, "/b/b", "job-7");
-    let named = world.pass(5);
-    assert_eq!(verdicts(&mut engine, &View::pass(&named)), said("/b/b", ACT));
-    assert_eq!(told(&mut standing, &View::pass(&named)), [change("limit", "/b/b", Keep::Apply)]);
-    // It is acted on: that goes on under another name too, and a limit that no longer matches is put back.
-    name_container(&mut world, "/b/b", "web");
-    let renamed = world.pass(5);
-    assert_eq!(verdicts(&mut engine, &View::pass(&renamed)), []);
-    assert_eq!(told(&mut standing, &View::pass(&renamed)), [change("limit", "/b/b", Keep::Withdraw)]);
-    assert_eq!(engine.active().count(), 1);
+    let backup = |world: &mut World| {
+        let group = world.group("/b/a");
+        let mut identity = (*group.identity).clone();
+        identity.owner.set(OwnerLabel::User, Some("34"));
+        group.identity = Arc::new(identity);
+    };
+    let mut world = World::new(&["/b/a", "/b/z"]);
+    let mut spared = capped("spared");
+    spared.selector.not = vec![user("34")];
+    let meant =
+        Policy { selector: Selector { any: vec![user("34")], ..Selector::default() }, ..capped("meant") };
+    let mut engine = Engine::new(&rules([spared, meant]));
+    let limits = |rule: LimitRule| Rules { limits: vec![Arc::new(rule)], policies: Vec::new() };
+    let not = LimitRule {
+        selector: Selector { not: vec![user("34")], ..selector(&["/b/*"]) },
+        ..LimitRule::clone(&cap("not", &[], 0))
+    };
+    let only = LimitRule {
+        selector: Selector { any: vec![user("34")], ..Selector::default() },
+        ..LimitRule::clone(&cap("only", &[], 0))
+    };
+    let (mut not, mut only) = (Standing::new(&limits(not)), Standing::new(&limits(only)));
+    world.set("/b/a", Field::MemoryCurrent, 500);
+    let snapshot = world.pass(5);
+    let by = |engine: &mut Engine, view: &View<'_>| -> Vec<(String, Verdict)> {
+        let decisions = engine.evaluate(view).iter();
+        decisions.map(|decision| (decision.policy.name.to_string(), decision.verdict)).collect()
+    };
+    assert_eq!(by(&mut engine, &View::pass(&snapshot)), said("spared", ACT));
+    assert_eq!(told(&mut not, &View::pass(&snapshot)).len(), 2);
+    assert_eq!(told(&mut only, &View::pass(&snapshot)), []);
+    backup(&mut world);
+    let snapshot = world.pass(5);
+    let withdrawn = Verdict::Undo { why: UndoReason::Withdrawn };
+    let decided = by(&mut engine, &View::pass(&snapshot));
+    assert_eq!(decided, [said("spared", withdrawn), said("meant", ACT)].concat());
+    assert_eq!(told(&mut not, &View::pass(&snapshot)), [change("not", "/b/a", Keep::Withdraw)]);
+    assert_eq!(told(&mut only, &View::pass(&snapshot)), [change("only", "/b/a", Keep::Apply)]);
+    let snapshot = world.pass(5);
+    assert_eq!(by(&mut engine, &View::pass(&snapshot)), []);
+    assert_eq!(told(&mut not, &View::pass(&snapshot)), []);
+    assert_eq!(told(&mut only, &View::pass(&snapshot)), []);
 }

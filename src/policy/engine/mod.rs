@@ -227,45 +227,59 @@ impl Engine {
             Arc::ptr_eq(&place.identity, &cgroup.identity)
                 || (place.identity.id == cgroup.identity.id && place.identity.path == cgroup.identity.path)
         };
-        // What is known of an owner may grow after the birth: a container's name stands in a file that comes later.
-        let renamed = |place: &Place, cgroup: &Cgroup| {
-            !Arc::ptr_eq(&place.identity, &cgroup.identity) && place.identity.owner != cgroup.identity.owner
+        // Whose it is may become known later than that it is there.
+        let known = |place: &Place, cgroup: &Cgroup| {
+            Arc::ptr_eq(&place.identity, &cgroup.identity) || place.identity.owner == cgroup.identity.owner
         };
-        let unchanged = |(place, cgroup): (&Place, &Cgroup)| same(place, cgroup) && !renamed(place, cgroup);
-        if self.places.len() == cgroups.len() && self.places.iter().zip(cgroups).all(unchanged) {
+        if self.places.len() == cgroups.len()
+            && self.places.iter().zip(cgroups).all(|(a, b)| same(a, b) && known(a, b))
+        {
             return;
         }
         // Both are sorted by path: one walk tells where each was, and where each went.
         let mut from: Vec<Option<u32>> = Vec::with_capacity(cgroups.len());
         let mut to: Vec<Option<u32>> = vec![None; self.places.len()];
         let mut new: Vec<u32> = Vec::new();
-        let mut known_better: Vec<u32> = Vec::new();
+        let mut learned: Vec<u32> = Vec::new();
         let mut old = (0u32..).zip(&self.places).peekable();
         for (place, cgroup) in (0u32..).zip(cgroups) {
             while old.next_if(|(_, before)| before.identity.path < cgroup.identity.path).is_some() {}
             let was = old.next_if(|(_, before)| same(before, cgroup));
-            if was.is_some_and(|(_, before)| renamed(before, cgroup)) {
-                known_better.push(place);
-            }
-            let was = was.map(|(was, _)| was);
             match was {
-                Some(was) => to[was as usize] = Some(place),
+                Some((was, before)) => {
+                    to[was as usize] = Some(place);
+                    learned.extend((!known(before, cgroup)).then_some(place));
+                }
                 None => new.push(place),
             }
-            from.push(was);
+            from.push(was.map(|(was, _)| was));
         }
         let living = |cgroup: &Cgroup| Place { identity: Arc::clone(&cgroup.identity), born: cgroup.born };
         let before = std::mem::replace(&mut self.places, cgroups.iter().map(living).collect());
         self.table.reorder(&from);
         for watched in &mut self.watched {
             let (policy, decides) = (Arc::clone(&watched.policy), watched.decides());
-            watched.settle(&to, &new, &known_better, &self.places, |was, state| {
+            watched.settle(&to, &new, &self.places, |was, state| {
                 if decides && state.episode().is_some() {
                     self.decisions.push(Decision {
                         at: now,
                         policy: Arc::clone(&policy),
                         target: Arc::clone(&before[was].identity),
                         verdict: Verdict::Gone,
+                        evidence: Evidence::default(),
+                    });
+                }
+            });
+        }
+        for watched in self.watched.iter_mut().filter(|_| !learned.is_empty()) {
+            let (policy, decides) = (Arc::clone(&watched.policy), watched.decides());
+            watched.rematch(&learned, &self.places, |place, state| {
+                if decides && state.episode().is_some_and(|episode| episode.ends.is_some()) {
+                    self.decisions.push(Decision {
+                        at: now,
+                        policy: Arc::clone(&policy),
+                        target: Arc::clone(&self.places[place as usize].identity),
+                        verdict: Verdict::Undo { why: UndoReason::Withdrawn },
                         evidence: Evidence::default(),
                     });
                 }

@@ -95,32 +95,19 @@ impl Watched {
     }
 
     /// Follows its targets to their new places; gives each that ended to `gone`, and takes in what is new and matches.
-    ///
-    /// Of those in `known_better` more is known than before, so that they may match now, or no longer. One that is acted on
-    /// stays until that is over.
     pub fn settle(
         &mut self,
         to: &[Option<u32>],
         new: &[u32],
-        known_better: &[u32],
         places: &[Place],
         mut gone: impl FnMut(usize, State),
     ) {
         let stride = self.stride();
         let mut kept = 0;
-        let mut again = known_better.to_vec();
         for at in 0..self.entries.len() {
             let was = self.entries[at].place as usize;
             match to.get(was).copied().flatten() {
                 Some(place) => {
-                    if let Ok(found) = again.binary_search(&place)
-                        && (self.entries[at].state.episode().is_some()
-                            || self.matching.matches(&places[place as usize].identity))
-                    {
-                        again.remove(found);
-                    } else if known_better.binary_search(&place).is_ok() {
-                        continue;
-                    }
                     self.entries.swap(kept, at);
                     self.entries[kept].place = place;
                     self.holds.copy_within(at * stride..(at + 1) * stride, kept * stride);
@@ -131,13 +118,23 @@ impl Watched {
         }
         self.entries.truncate(kept);
         self.holds.truncate(kept * stride);
-        if again.is_empty() {
-            self.take_in(new, places);
-        } else {
-            again.extend_from_slice(new);
-            again.sort_unstable();
-            self.take_in(&again, places);
+        self.take_in(new, places);
+    }
+
+    /// Asks again who of these places, in order, is one of its targets: more became known of whose they are. Gives those
+    /// that are none any more to `left`.
+    pub fn rematch(&mut self, learned: &[u32], places: &[Place], mut left: impl FnMut(u32, State)) {
+        let stride = self.stride();
+        for &place in learned {
+            if let Some(at) = self.at(place)
+                && !self.matching.matches(&places[place as usize].identity)
+            {
+                left(place, self.entries.remove(at).state);
+                self.holds.drain(at * stride..(at + 1) * stride);
+            }
         }
+        let new: Vec<u32> = learned.iter().copied().filter(|&place| self.at(place).is_none()).collect();
+        self.take_in(&new, places);
     }
 
     /// Takes in those of these places, in order, that match; they are not among its targets yet.
