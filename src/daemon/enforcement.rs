@@ -19,10 +19,12 @@ use super::triggers::Triggers;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, ForeignWriter};
 use crate::enforce::plan::{Guard, Planned, Request};
+use crate::enforce::safety::Safety;
 use crate::metrics::Enforcement as Told;
 use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
 use crate::policy::decision::Decision;
 use crate::policy::engine::{Engine, View, starved};
+use crate::policy::rule::Rules;
 use crate::policy::signal::Resource;
 use crate::policy::standing::{Keep, Standing};
 use crate::sample::{Attendant, News, Ready, Sampler, Written};
@@ -111,6 +113,12 @@ impl Judge {
 
     fn replace(&mut self, config: Arc<Config>) {
         self.reporter.configure(&config.rules, &config.safety);
+        if may_do_otherwise(&self.config.safety, &config.safety) {
+            // What was decided in a dry run is not done, and what was done may no longer be: every rule begins anew, and
+            // what is in force is withdrawn first.
+            self.engine.replace(&Rules::default());
+            self.standing.replace(&Rules::default());
+        }
         self.engine.replace(&config.rules);
         self.standing.replace(&config.rules);
         self.guard.replace(config.safety.clone());
@@ -349,6 +357,12 @@ impl<P: FnMut(Arc<Snapshot>)> Attendant for Enforcement<P> {
         let judge = self.judge.as_ref()?;
         [judge.engine.next_deadline(judge.judged), judge.attention.next()].into_iter().flatten().min()
     }
+}
+
+/// Whether rules lead to something else under other guard rails, or on other cgroups.
+fn may_do_otherwise(before: &Safety, after: &Safety) -> bool {
+    let rails = |safety: &Safety| (safety.mode, safety.scope.clone(), safety.protect.clone(), safety.writers);
+    rails(before) != rails(after)
 }
 
 fn order_of(planned: &Planned) -> Option<u64> {
