@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, chown, mkfifo};
+use stockade::metrics::{Attach, Options, Own, render};
 use stockade::model::{FaultKind, OwnerLabel, Snapshot};
 use stockade::sample::{Sampler, carried};
 use support::fake::FakeTree;
@@ -320,7 +321,35 @@ fn the_directory_s_owner_is_its_user_even_if_it_was_given_away_later() {
 }
 
 #[test]
-fn what_was_found_is_in_json_and_on_series() {
+fn what_was_found_is_on_series() {
+    let cgroup = format!("/docker/{ID}");
+    let tree = tree(&cgroup);
+    tree.write(&cgroup[1..], "memory.current", "4096\n");
+    keep(
+        &tree,
+        &format!("/var/lib/docker/containers/{ID}/config.v2.json"),
+        fixture("docker-20.10-config.v2.json"),
+    );
+    let mut sampler = sampler(&tree);
+    let snapshot = until(&mut sampler, &cgroup, |told| told.contains("image="));
+    let attach = Attach::of(&[OwnerLabel::Container, OwnerLabel::Image]);
+    let mut out = Vec::new();
+    render(&snapshot, &Options { attach, ..Options::default() }, &Own::new(), &mut out);
+    let text = String::from_utf8(out).expect("UTF-8");
+    for line in [
+        format!(
+            "cgroup_info{{cgroup=\"{cgroup}\",runtime=\"docker\",container=\"web1\",container_id=\"{ID}\",image=\"nginx:1.25\"}} 1"
+        ),
+        format!(
+            "cgroup_memory_current_bytes{{cgroup=\"{cgroup}\",container=\"web1\",image=\"nginx:1.25\"}} 4096"
+        ),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in {text}");
+    }
+}
+
+#[test]
+fn what_was_found_is_listed() {
     let cgroup = format!("/docker/{ID}");
     let tree = tree(&cgroup);
     keep(
