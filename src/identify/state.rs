@@ -66,7 +66,7 @@ pub struct Place {
 }
 
 /// What runs the container, where its file is, and how it is read. `{id}` is the container's id, `{home}` its user's home.
-const PLACES: [(&str, &str, Format); 15] = [
+const PLACES: [(&str, &str, Format); 16] = [
     ("docker", "/var/lib/docker/containers/{id}/config.v2.json", Format::Docker),
     ("docker", "{home}/.local/share/docker/containers/{id}/config.v2.json", Format::Docker),
     ("docker", "/var/snap/docker/common/var-lib-docker/containers/{id}/config.v2.json", Format::Docker),
@@ -76,6 +76,7 @@ const PLACES: [(&str, &str, Format); 15] = [
         "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/config.json",
         Format::Bundle,
     ),
+    ("containerd", "/run/containerd/io.containerd.runtime.v2.task/default/{id}/config.json", Format::Bundle),
     ("cri-o", "/run/containers/storage/overlay-containers/{id}/userdata/config.json", Format::Bundle),
     ("cri-o", "/var/lib/containers/storage/overlay-containers/containers.json", Format::Storage),
     ("podman", "/var/lib/containers/storage/overlay-containers/containers.json", Format::Storage),
@@ -111,6 +112,9 @@ const TAGS: [(&str, OwnerLabel); 8] = [
     ("io.kubernetes.pod.name", OwnerLabel::Pod),
     ("io.kubernetes.pod.namespace", OwnerLabel::Namespace),
 ];
+
+/// The annotation in which nerdctl keeps a container's name.
+const NERDCTL_NAME: &str = "nerdctl/name";
 
 fn in_kubernetes(owner: &Owner) -> bool {
     owner.get(OwnerLabel::Qos).is_some()
@@ -177,10 +181,10 @@ pub fn parse(format: Format, id: &str, text: &[u8]) -> Result<Told, Malformed> {
         }
         Format::Bundle => {
             let bundle: Bundle = serde_json::from_slice(text)?;
-            told.0.insert(
-                id.to_owned(),
-                Facts { in_pod: tags(&bundle.annotations.unwrap_or_default()), plain: Vec::new() },
-            );
+            let annotations = bundle.annotations.unwrap_or_default();
+            let name = annotations.get(NERDCTL_NAME).map(|name| (OwnerLabel::Container, bounded(name)));
+            let facts = Facts { in_pod: tags(&annotations), plain: name.into_iter().collect() };
+            told.0.insert(id.to_owned(), facts);
         }
         Format::Storage => {
             let all: Vec<Stored> = serde_json::from_slice(text)?;
@@ -415,6 +419,14 @@ mod tests {
             (Some("web-0"), Some("shop"), None)
         );
         assert_eq!((part(OwnerLabel::Image), part(OwnerLabel::Runtime)), (Some("pause:3.9"), Some("cri-o")));
+    }
+
+    #[test]
+    fn nerdctl_notes_names_in_the_bundle() {
+        let mut known = owner(&[(OwnerLabel::ContainerId, "id"), (OwnerLabel::Runtime, "containerd")]);
+        let text = br#"{"annotations": {"nerdctl/name": "web", "io.kubernetes.pod.name": "no-pod"}}"#;
+        parse(Format::Bundle, "id", text).expect("it is whole").tell(Some("containerd"), &mut known);
+        assert_eq!((known.get(OwnerLabel::Container), known.get(OwnerLabel::Pod)), (Some("web"), None));
     }
 
     #[test]
