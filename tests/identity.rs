@@ -250,7 +250,10 @@ fn a_pipe_in_place_of_a_file_and_a_link_out_of_the_root_do_not_stop_anything() {
     let tree = tree(&cgroup);
     let directory = tree.rootfs().join(format!("var/lib/docker/containers/{ID}"));
     fs::create_dir_all(&directory).expect("a directory");
-    mkfifo(&directory.join("config.v2.json"), Mode::S_IRWXU).expect("a pipe");
+    let pipe = directory.join("config.v2.json");
+    mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
+    // Somebody who may yet write into it.
+    let _writer = fs::File::options().read(true).write(true).open(&pipe).expect("a pipe");
     let outside = tempfile::NamedTempFile::new().expect("a file");
     fs::write(outside.path(), "{\"Name\": \"/outside\"}").expect("a file");
     let snap = tree.rootfs().join(format!("var/snap/docker/common/var-lib-docker/containers/{ID}"));
