@@ -1,6 +1,14 @@
 //! Build, run, drain: the sampler's thread and the server, the signals, the reload, readiness.
 
+pub mod alone;
+mod attention;
+mod by_hand;
+mod enforcement;
+mod report;
 pub mod socket;
+mod steering;
+mod surroundings;
+mod triggers;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -16,12 +24,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::config::{self, Config, Problems};
-use crate::kernel::layout::Paths;
+use crate::enforce::apply::Enforcer;
+use crate::kernel::layout::{Layout, Paths};
 use crate::kernel::process::own_use;
 use crate::metrics::{self, Attach, Own};
 use crate::model::{Collector, CollectorSet, Snapshot, WatchMethod};
+use crate::policy::rule::Mode;
 use crate::sample::{self, Carried, Remote, Sampler, SetupError};
 use crate::web::{self, BindError, Exposition, RequestSeen, Source};
+use enforcement::{Enforcement, Next, Pending};
+use report::Reporter;
+use steering::Steering;
+
+pub use steering::SteeringError;
 
 /// How the daemon was started.
 #[derive(Clone, Debug)]
@@ -38,6 +53,8 @@ pub struct Options {
     pub collectors: Vec<(Collector, bool)>,
     /// The only way of watching to use; `None` takes the best.
     pub watch: Option<WatchMethod>,
+    /// Whether everything is exported under cAdvisor's names too.
+    pub cadvisor: bool,
 }
 
 /// Why the daemon could not start or go on.
@@ -52,6 +69,9 @@ pub enum DaemonError {
     /// No cgroups.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// Enforcement cannot begin.
+    #[error(transparent)]
+    Steering(#[from] SteeringError),
     /// The system refused something that every program gets.
     #[error("cannot {what}: {error}")]
     System {
@@ -71,7 +91,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
 /// # Errors
 /// What keeps it from starting: the configuration, the cgroups, the address.
 pub async fn run(options: Options) -> Result<(), DaemonError> {
-    let config = config::load(options.config.as_deref()).map_err(DaemonError::Config)?;
+    let config = Arc::new(config::load(options.config.as_deref()).map_err(DaemonError::Config)?);
     // SIGTERM counts from here on, so that nobody is ended half started.
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
@@ -81,6 +101,12 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let listeners = web::bind(&options.listen).await?;
     let carried = sample::carried();
     let sampler = Sampler::new(settings(&config, &options), carried.clone())?;
+    let own = Arc::new(Own::new());
+    let layout = sampler.layout().clone();
+    Steering::judge_host(&config, &layout, &options.paths).map_err(SteeringError::Host)?;
+    let steering = Steering::is_needed(&config)
+        .then(|| Steering::start(&config, &layout, options.paths.clone(), &own))
+        .transpose()?;
     let remote = Remote::new()
         .map_err(|errno| DaemonError::System { what: "make an eventfd", error: errno.into() })?;
     for listener in &listeners {
@@ -92,12 +118,17 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         layout = sampler.layout().kind.name(),
         hierarchies = sampler.layout().hierarchies.len(),
         interval = ?config.collect.interval,
-        "sampling; nothing is enforced"
+        mode = mode_name(&config).unwrap_or("nothing is enforced"),
+        "sampling"
     );
 
     let shared = Arc::new(Shared {
         newest: ArcSwapOption::empty(),
-        own: Own::new(),
+        own,
+        layout,
+        config: Mutex::new(Arc::clone(&config)),
+        enforcing: Mutex::new(steering.as_ref().map(Steering::ends)),
+        pending: Pending::default(),
         rendering: ArcSwap::from_pointee(Rendering::new(&config)),
         carried,
         in_flight: Mutex::default(),
@@ -112,7 +143,9 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         .spawn(move || {
             // Also when the thread panics: a daemon that no longer samples must not go on serving.
             let _notify = NotifyOnDrop(thread_ended);
-            sample::run(sampler, &remote, &mut |snapshot| publisher.publish(snapshot));
+            let pending = Arc::clone(&publisher.pending);
+            let publish = move |snapshot| publisher.publish(snapshot);
+            sample::run(sampler, &remote, &mut Enforcement::new(publish, config, steering, pending));
         })
         .map_err(system("start the sampler's thread"))?;
 
@@ -137,7 +170,16 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         () = reload_on_hangup => {}
     }
     shared.remote.stop();
-    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    let joined = tokio::task::spawn_blocking(move || {
+        let joined = thread.join();
+        // Also after a panic: nothing stays broken.
+        let enforcing = shared.enforcing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((enforcer, reporter)) = enforcing {
+            steering::end(enforcer, &reporter);
+        }
+        joined
+    })
+    .await;
     match joined {
         Ok(Ok(())) => Ok(()),
         _ => Err(DaemonError::System {
@@ -178,8 +220,18 @@ fn settings(config: &Config, options: &Options) -> sample::Settings {
         filter: config.collect.filter.clone(),
         linger: config.collect.linger,
         watch: options.watch,
+        news: true,
         ..sample::Settings::default()
     }
+}
+
+/// The mode in force; none where there are no rules.
+fn mode_name(config: &Config) -> Option<&'static str> {
+    (!config.rules.is_empty()).then_some(match config.safety.mode {
+        Mode::Observe => "observe",
+        Mode::DryRun => "dry_run",
+        Mode::Enforce => "enforce",
+    })
 }
 
 /// What the configuration says of the rendering.
@@ -206,7 +258,14 @@ const REMEMBERED: usize = 16;
 /// What the threads share.
 struct Shared {
     newest: ArcSwapOption<Snapshot>,
-    own: Own,
+    own: Arc<Own>,
+    layout: Layout,
+    /// The configuration that was loaded last.
+    config: Mutex<Arc<Config>>,
+    /// What undoes everything at the end, where anything is enforced.
+    enforcing: Mutex<Option<(Arc<Enforcer>, Reporter)>>,
+    /// What the loop takes over before its next judgement.
+    pending: Pending,
     rendering: ArcSwap<Rendering>,
     carried: Carried,
     /// The dead that the newest expositions hold, by the snapshot's sequence number.
@@ -228,10 +287,32 @@ impl Shared {
         self.newest.store(Some(snapshot));
     }
 
-    fn load(&self) -> Result<(), Problems> {
-        let config = config::load(self.options.config.as_deref())?;
+    fn load(&self) -> Result<(), String> {
+        let config =
+            Arc::new(config::load(self.options.config.as_deref()).map_err(|problems| problems.to_string())?);
+        Steering::judge_host(&config, &self.layout, &self.options.paths)?;
+        let mut enforcing = self.enforcing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steering = None;
+        if enforcing.is_none() && Steering::is_needed(&config) {
+            let started = Steering::start(&config, &self.layout, self.options.paths.clone(), &self.own);
+            let started = started.map_err(|error| error.to_string())?;
+            *enforcing = Some(started.ends());
+            steering = Some(started);
+        }
+        drop(enforcing);
+        let mut current = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        if config.safety.journal != current.safety.journal {
+            return Err("`safety.journal` cannot change while the program runs: restart it".to_owned());
+        }
+        *current = Arc::clone(&config);
         self.rendering.store(Arc::new(Rendering::new(&config)));
-        self.remote.apply(settings(&config, &self.options));
+        let applied = settings(&config, &self.options);
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two reloads may come between two passes: what the first one started is not lost.
+        let steering = steering.or_else(|| pending.take().and_then(|next| next.steering));
+        *pending = Some(Next { config, steering });
+        drop(pending);
+        self.remote.apply(applied);
         Ok(())
     }
 }
@@ -250,6 +331,7 @@ impl Source for Shared {
             max_series: rendering.max_series,
             attach: rendering.attach,
             pressure_averages: rendering.averages,
+            cadvisor: self.options.cadvisor,
             age: SystemTime::now().duration_since(snapshot.wall).unwrap_or_default(),
         };
         let mut text = Vec::new();
@@ -280,6 +362,9 @@ impl Source for Shared {
         Box::pin(async {
             let loaded = tokio::task::block_in_place(|| self.load());
             self.own.reloaded(loaded.is_ok(), SystemTime::now());
+            if let Some((_, reporter)) = &*self.enforcing.lock().unwrap_or_else(PoisonError::into_inner) {
+                reporter.reloaded(loaded.as_ref().err().map(String::as_str));
+            }
             match loaded {
                 Ok(()) => {
                     tracing::info!("the configuration was read again and is in force");
@@ -289,7 +374,7 @@ impl Source for Shared {
                     tracing::error!(
                         "the old configuration stays in force, the new one is wrong:\n{problems}"
                     );
-                    Err(problems.to_string())
+                    Err(problems)
                 }
             }
         })

@@ -2,6 +2,8 @@
 
 #[path = "support/dashboard.rs"]
 mod dashboard;
+#[path = "support/prometheus.rs"]
+mod prometheus;
 mod support;
 
 use std::collections::BTreeSet;
@@ -10,10 +12,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use serde_json::Value;
+use prometheus::Prometheus;
 use stockade::model::display_path;
 use support::daemon::Daemon;
 use support::{TestGroup, eventually};
@@ -37,110 +37,6 @@ const HOSTILE: &[&[u8]] = &[
     b"na\xc3\xafve \xe2\x98\x83",
     b" ",
 ];
-
-/// A Prometheus with a directory of its own, killed by its pid at the end.
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-    _directory: tempfile::TempDir,
-}
-
-impl Prometheus {
-    fn start(targets: &[(&str, SocketAddr)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let jobs: String = targets
-            .iter()
-            .map(|(job, target)| {
-                format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
-            })
-            .collect();
-        let config = directory.path().join("prometheus.yml");
-        fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
-            .expect("a file");
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--log.level=error"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("this test needs Prometheus (apt-get install prometheus): {error}")
-            });
-        let mut started = Self { child, address: ([127, 0, 0, 1], 0).into(), _directory: directory };
-        started.address = eventually("Prometheus listens", || {
-            let ended = started.child.try_wait().expect("our own child");
-            assert!(ended.is_none(), "Prometheus ended: {ended:?}");
-            listening(started.child.id())
-        });
-        eventually("Prometheus is ready", || {
-            started.get("/-/ready").starts_with("HTTP/1.0 200").then_some(())
-        });
-        started
-    }
-
-    fn get(&self, target: &str) -> String {
-        let Ok(mut stream) = TcpStream::connect(self.address) else { return String::new() };
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        stream
-            .write_all(format!("GET {target} HTTP/1.0\r\nHost: test\r\n\r\n").as_bytes())
-            .expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answer
-    }
-
-    /// The labels and the value of each series that a query gives now.
-    fn query(&self, query: &str) -> Vec<(Value, f64)> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = self.get(&format!("/api/v1/query?query={encoded}"));
-        let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-        let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
-        assert_eq!(body["status"], "success", "{query}: {body}");
-        let series = body["data"]["result"].as_array().expect("a vector");
-        series
-            .iter()
-            .map(|series| {
-                let value = series["value"][1].as_str().and_then(|value| value.parse().ok());
-                (series["metric"].clone(), value.expect("a number"))
-            })
-            .collect()
-    }
-
-    /// A query's only value.
-    fn value(&self, query: &str) -> Option<f64> {
-        let found = self.query(query);
-        assert!(found.len() < 2, "{query}: {found:?}");
-        found.first().map(|(_, value)| *value)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The loopback address that a process listens on: Prometheus does not tell which port the kernel gave it.
-fn listening(pid: u32) -> Option<SocketAddr> {
-    let sockets: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
-        .ok()?
-        .flatten()
-        .filter_map(|entry| {
-            let link = fs::read_link(entry.path()).ok()?;
-            Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
-        })
-        .collect();
-    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
-    table.lines().skip(1).find_map(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (local, state, inode) = (words.get(1)?, words.get(3)?, words.get(9)?);
-        let listens = *state == "0A" && sockets.iter().any(|socket| socket == inode);
-        let port = u16::from_str_radix(local.split_once(':')?.1, 16).ok()?;
-        listens.then(|| ([127, 0, 0, 1], port).into())
-    })
-}
 
 /// Hands scrapes on with an `Accept` of its own, since not every Prometheus can be told which format to ask for.
 fn text_proxy(to: SocketAddr) -> SocketAddr {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stockade::metrics::documentation;
+use stockade::metrics::{cadvisor_documentation, documentation};
 use stockade::model::Collector;
 
 fn root() -> PathBuf {
@@ -30,7 +30,8 @@ fn with_block(text: &str, name: &str, block: &str) -> Option<String> {
 fn the_readme_says_what_the_program_says() {
     let text = readme();
     let mut expected = text.clone();
-    for (name, block) in [("metrics", documentation()), ("flags", flags())] {
+    let blocks = [("metrics", documentation()), ("cadvisor", cadvisor_documentation()), ("flags", flags())];
+    for (name, block) in blocks {
         expected =
             with_block(&expected, name, &block).unwrap_or_else(|| panic!("README.md has no block {name}"));
     }

@@ -1,7 +1,10 @@
 //! The command line: one file a subcommand.
 
+mod act;
+mod audit;
 mod check;
 mod columns;
+mod explain;
 mod host;
 mod humanize;
 mod inspect;
@@ -21,7 +24,10 @@ use std::thread;
 
 use clap::{Parser, Subcommand};
 
+pub use act::{FreezeArgs, KillArgs, ReclaimArgs, SetArgs, ThawArgs, UndoArgs};
+pub use audit::AuditArgs;
 pub use check::{CheckArgs, Format};
+pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
 pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
@@ -66,6 +72,14 @@ enum Command {
     Check(CheckArgs),
     Ls(Box<LsArgs>),
     Inspect(Box<InspectArgs>),
+    Explain(ExplainArgs),
+    Audit(AuditArgs),
+    Set(SetArgs),
+    Freeze(FreezeArgs),
+    Thaw(ThawArgs),
+    Kill(KillArgs),
+    Reclaim(ReclaimArgs),
+    Undo(UndoArgs),
 }
 
 impl Cli {
@@ -75,7 +89,7 @@ impl Cli {
         self.log.start(match self.command {
             Command::Serve(_) | Command::Check(_) => LogLevel::Info,
             // A person looks at their output, and they say themselves what is amiss.
-            Command::Ls(_) | Command::Inspect(_) => LogLevel::Error,
+            _ => LogLevel::Error,
         });
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         let outcome = match self.command {
@@ -92,6 +106,14 @@ impl Cli {
                 };
             }
             Command::Check(args) => args.run(&mut out, &mut err),
+            Command::Explain(args) => args.run(&mut thread::sleep, &mut out, &mut err),
+            Command::Audit(args) => args.run(&mut BufWriter::new(out), &mut err),
+            Command::Set(args) => args.run(&mut out, &mut err),
+            Command::Freeze(args) => args.run(&mut out, &mut err),
+            Command::Thaw(args) => args.run(&mut out, &mut err),
+            Command::Kill(args) => args.run(&mut out, &mut err),
+            Command::Reclaim(args) => args.run(&mut out, &mut err),
+            Command::Undo(args) => args.run(&mut out, &mut err),
             Command::Ls(args) => {
                 args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
             }
@@ -139,6 +161,14 @@ mod tests {
             "stockade ls -l --sort memory -n 10 --no-rates /a",
             "stockade ls -J -i 5 --depth 2 --full --raw --ascii --no-headings",
             "stockade ls -o +anon,file nginx",
+            "stockade explain nginx -J --config f",
+            "stockade audit -n 20 --policy p --since 1h --config f",
+            "stockade set /a memory.high=1GiB cpu.weight=50 --ttl 10m --allow-oom",
+            "stockade freeze /a --ttl 1m -n",
+            "stockade thaw /a",
+            "stockade kill /a -s KILL",
+            "stockade reclaim /a 256MiB -J",
+            "stockade undo",
             "stockade inspect --all -J -b 41",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
@@ -150,6 +180,9 @@ mod tests {
             "stockade check",
             "stockade inspect",
             "stockade ls -i 2h",
+            "stockade set /a",
+            "stockade kill /a -s STOP",
+            "stockade reclaim /a 0",
             "stockade serve --web.telemetry-path metrics",
             "stockade serve --web.telemetry-path /api/v1/status",
             "stockade serve --web.telemetry-path /metrics?all",

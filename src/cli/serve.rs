@@ -42,6 +42,9 @@ pub struct ServeArgs {
     /// Start with every collector off, to switch single ones on.
     #[arg(long = "collector.disable-defaults")]
     pub disable_defaults: bool,
+    /// Export container_… and machine_… under cAdvisor's and kubelet's names too.
+    #[arg(long = "compat.cadvisor")]
+    pub cadvisor: bool,
     /// How to notice births, deaths and control writes; auto is the best that the kernel allows.
     #[arg(
         long = "watch.method",
@@ -225,6 +228,7 @@ impl ServeArgs {
             paths: self.paths.into(),
             collectors,
             watch: self.watch.0,
+            cadvisor: self.cadvisor,
         };
         // Two threads serve HTTP however many CPUs there are: rendering has threads of its own.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -85,6 +85,10 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.tree.kind(self.node) {
             Kind::List(_) => self.located(Err(de::Error::invalid_type(Unexpected::Seq, &visitor))),
+            // The primary parser takes nothing at all, though not `~`, for a mapping without entries.
+            Kind::Scalar { text, plain: true } if text.is_empty() => {
+                self.located(visitor.visit_map(Entries { decoder: self, rest: [].iter(), value: None }))
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -279,7 +283,7 @@ fn expectation(expected: &dyn Expected) -> String {
 }
 
 /// The known name that was probably meant: the one that takes fewest changes, if those are few.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     if name.len() > 64 {
         return None;
     }
@@ -288,18 +292,23 @@ fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     (distance <= allowed).then_some(meant)
 }
 
-/// How many characters must be put in, taken out or changed to make one name of the other.
+/// How many characters must be put in, taken out, changed, or swapped with their neighbour to make one name of the
+/// other.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
+    for (i, from) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
         for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+            let change = row[j] + usize::from(from != to);
+            let mut least = change.min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *to && b[j - 1] == *from {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -23,6 +24,7 @@ pub(super) struct Mark {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    file: Arc<Path>,
     mark: Option<Mark>,
     /// The line that the mark is on.
     line: String,
@@ -37,7 +39,19 @@ impl Problem {
 
     /// A problem with the file as a whole.
     pub(super) fn whole(message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { mark: None, line: String::new(), message: cut(message.into()), expected: cut(expected.into()) }
+        Self {
+            file: Path::new("").into(),
+            mark: None,
+            line: String::new(),
+            message: cut(message.into()),
+            expected: cut(expected.into()),
+        }
+    }
+
+    /// The file it is in.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The line it is on, from 1; `None` when it is with the file as a whole.
@@ -76,7 +90,8 @@ impl Problem {
         self.line = line.chars().map(|c| if misleads(c) { ' ' } else { c }).collect();
     }
 
-    fn show(&self, file: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn show(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = printable(&self.file.to_string_lossy());
         writeln!(formatter, "error: {}", printable(&self.message))?;
         let expected = printable(&self.expected);
         let Some(Mark { line, column, width }) = self.mark else {
@@ -116,23 +131,33 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if misleads(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Everything that is wrong with one file, in the order of its lines. Never empty, and 100 at most.
+/// Everything that is wrong with a configuration: file by file, each in the order of its lines. Never empty, and at
+/// most 100 of each file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
+    /// The configuration file, whichever the problems are in.
     file: PathBuf,
     list: Vec<Problem>,
 }
 
 impl Problems {
-    pub(super) fn new(file: &Path, text: &str, mut list: Vec<Problem>) -> Self {
+    /// No problem yet.
+    pub(super) fn new(file: &Path) -> Self {
+        Self { file: file.to_owned(), list: Vec::new() }
+    }
+
+    /// Adds those of one file.
+    pub(super) fn add(&mut self, file: &Path, text: &str, mut list: Vec<Problem>) {
         let lines: Vec<&str> = text.lines().collect();
+        let file: Arc<Path> = file.into();
         for problem in &mut list {
             problem.locate(&lines);
+            problem.file = file.clone();
         }
         list.sort_by_key(|problem| problem.mark);
         list.dedup();
         list.truncate(MOST_PROBLEMS);
-        Self { file: file.to_owned(), list }
+        self.list.extend(list);
     }
 
     /// Each of them.
@@ -141,8 +166,8 @@ impl Problems {
         &self.list
     }
 
-    /// As JSON: `{"file", "ok": false, "problems": [{"line", "column", "width", "message", "expected"}]}`, where a
-    /// problem of the file as a whole has `null` as its place.
+    /// As JSON: `{"file", "ok": false, "problems": [{"file", "line", "column", "width", "message", "expected"}],
+    /// "remarks": []}`, where a problem of a file as a whole has `null` as its place.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let problems: Vec<_> = self
@@ -150,6 +175,7 @@ impl Problems {
             .iter()
             .map(|problem| {
                 json!({
+                    "file": problem.file.to_string_lossy(),
                     "line": problem.line(),
                     "column": problem.column(),
                     "width": problem.mark.map(|mark| mark.width),
@@ -158,20 +184,24 @@ impl Problems {
                 })
             })
             .collect();
-        json!({"file": self.file.to_string_lossy(), "ok": false, "problems": problems})
+        json!({"file": self.file.to_string_lossy(), "ok": false, "problems": problems, "remarks": []})
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = printable(&self.file.to_string_lossy());
-        for problem in &self.list {
-            problem.show(&file, formatter)?;
-            writeln!(formatter)?;
+        for of_one_file in self.list.chunk_by(|a, b| a.file == b.file) {
+            for problem in of_one_file {
+                problem.show(formatter)?;
+                writeln!(formatter)?;
+            }
+            let file = printable(&of_one_file[0].file.to_string_lossy());
+            let errors = if of_one_file.len() == 1 { "error" } else { "errors" };
+            let rest =
+                if of_one_file.len() == MOST_PROBLEMS { ", and the rest was not looked for" } else { "" };
+            writeln!(formatter, "{file}: {} {errors}{rest}", of_one_file.len())?;
         }
-        let errors = if self.list.len() == 1 { "error" } else { "errors" };
-        let rest = if self.list.len() == MOST_PROBLEMS { ", and the rest was not looked for" } else { "" };
-        writeln!(formatter, "{file}: {} {errors}{rest}", self.list.len())
+        Ok(())
     }
 }
 

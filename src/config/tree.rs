@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::compile::Step;
+use super::place::Step;
 use super::problem::{Mark, Problem};
 
 /// How many values a document may hold.
@@ -92,22 +92,28 @@ impl Tree {
         }
     }
 
-    /// The value at the end of a path, or as far on the way to it as there is one.
-    pub(super) fn find(&self, path: &[Step]) -> NodeId {
+    /// The value or key at the end of a path, or as far on the way to it as there is one. Items are counted without
+    /// those that are `bad`, which nobody who counted them has seen.
+    pub(super) fn find(&self, path: &[Step], bad: &HashSet<NodeId>) -> NodeId {
         let mut at = self.root;
         for step in path {
             let next = match (step, self.kind(at)) {
-                (Step::Index(index), Kind::List(items)) => items.get(*index).copied(),
-                (Step::Key(name), Kind::Map(entries)) => entries
-                    .iter()
-                    .find(|(key, _)| matches!(self.kind(*key), Kind::Scalar { text, .. } if text == name))
-                    .map(|&(_, value)| value),
+                (Step::Index(index), Kind::List(items)) => {
+                    items.iter().filter(|item| !bad.contains(item)).nth(*index).copied()
+                }
+                (Step::Key(name), Kind::Map(entries)) => self.entry(entries, name).map(|(_, value)| value),
+                (Step::Name(name), Kind::Map(entries)) => self.entry(entries, name).map(|(key, _)| key),
                 _ => None,
             };
             let Some(next) = next else { break };
             at = next;
         }
         at
+    }
+
+    fn entry(&self, entries: &[(NodeId, NodeId)], name: &str) -> Option<(NodeId, NodeId)> {
+        let named = |key| matches!(self.kind(key), Kind::Scalar { text, .. } if text == name);
+        entries.iter().copied().find(|&(key, _)| named(key))
     }
 }
 

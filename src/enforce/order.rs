@@ -14,6 +14,8 @@ pub struct Order {
     pub id: u64,
     /// The rule that it comes from: a policy's or a standing limit's name, `by hand` for a person's.
     pub rule: Arc<str>,
+    /// The policy's step, from 0, where it is one's.
+    pub step: Option<usize>,
     /// Which cgroup. Its kernel id is checked again right before the write.
     pub target: Arc<Identity>,
     /// What.
@@ -22,6 +24,13 @@ pub struct Order {
     pub expires: Option<Duration>,
     /// Whether a limit may be set below what is used now.
     pub allow_oom: bool,
+    /// Whether it may loosen what it finds. A standing limit and a person may, a policy may not: where its value is
+    /// looser than the one that is there, the one that is there stays.
+    pub loosens: bool,
+    /// What the controls were when it was decided, as far as that is known. Where one of them is something else when it
+    /// is to be written, somebody else is at work there, and nothing is done. A rule that [may loosen](Self::loosens)
+    /// does not ask.
+    pub seen: Vec<(Knob, Value)>,
     /// When what led to it was noticed (monotonic), for the reaction time.
     pub noticed: Duration,
     /// Why.

@@ -39,7 +39,7 @@ pub struct Writers {
 }
 
 /// The guard rails.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Safety {
     /// What decisions lead to.
     pub mode: Mode,

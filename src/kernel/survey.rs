@@ -179,7 +179,7 @@ fn files(layout: &Layout) -> Vec<Finding> {
 }
 
 /// The first cgroup below the root with the controller.
-fn sample_directory(hierarchy: &Hierarchy, controller: &str) -> Option<PathBuf> {
+pub(super) fn sample_directory(hierarchy: &Hierarchy, controller: &str) -> Option<PathBuf> {
     fs::read_dir(&hierarchy.mount)
         .ok()?
         .flatten()

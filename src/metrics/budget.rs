@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::{Cgroup, Control, Field, RowKind, Snapshot};
 
-use super::family::{Family, Tier};
+use super::family::{Dialect, Family, Tier};
 use super::values;
 
 /// A cgroup that may be shown.
@@ -42,12 +42,14 @@ enum Stage {
 pub(crate) fn select<'a>(snapshot: &'a Snapshot, families: &[&Family], max_series: usize) -> Selection<'a> {
     let candidates = candidates(snapshot);
     let roomy = max_series - max_series / 4;
-    if candidates.iter().map(|candidate| at_most(candidate.cgroup)).sum::<usize>() <= roomy {
+    // What cAdvisor's names say of a cgroup is less than what the own names say.
+    let dialects = 1 + usize::from(families.iter().any(|family| family.dialect == Dialect::Cadvisor));
+    if dialects * candidates.iter().map(|candidate| at_most(candidate.cgroup)).sum::<usize>() <= roomy {
         let shown =
             candidates.into_iter().map(|Candidate { cgroup, .. }| Shown { cgroup, full: true }).collect();
         return Selection { shown, dropped: 0 };
     }
-    let counts = counts(&candidates, families);
+    let counts = counts(snapshot, &candidates, families);
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|&at| (candidates[at].last, candidates[at].cgroup.rank));
 
@@ -99,7 +101,7 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate<'_>> {
     alone.map(living).chain(dead).collect()
 }
 
-/// More series than the cgroup can have, cheaply.
+/// More series than the cgroup can have in one dialect, cheaply.
 fn at_most(cgroup: &Cgroup) -> usize {
     let rows: usize = RowKind::ALL.iter().map(|kind| cgroup.readings.rows(*kind).values().len()).sum();
     // One for who it is, one for the quota over its period; six limits a device.
@@ -107,10 +109,10 @@ fn at_most(cgroup: &Cgroup) -> usize {
 }
 
 /// The essential series and all series of each cgroup. Cgroups outside: their numbers are large and are fetched once.
-fn counts(candidates: &[Candidate<'_>], families: &[&Family]) -> Vec<(usize, usize)> {
+fn counts(snapshot: &Snapshot, candidates: &[Candidate<'_>], families: &[&Family]) -> Vec<(usize, usize)> {
     let of = |candidate: &Candidate<'_>| {
         families.iter().fold((0, 0), |(essential, full), family| {
-            let series = values::count(family, candidate.cgroup);
+            let series = values::count(family, snapshot, candidate.cgroup);
             (if family.tier == Tier::Essential { essential + series } else { essential }, full + series)
         })
     };

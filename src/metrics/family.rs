@@ -1,6 +1,8 @@
 //! What a metric family is: a line of a table.
 
-use crate::model::{Collector, Column, Control, Field, HostField, IoLimit, Limit, RowKind, Unit};
+use crate::model::{
+    Cgroup, Collector, Column, Control, Field, HostField, IoLimit, Limit, RowKind, Snapshot, Unit,
+};
 
 use super::program::{Program, Series};
 use super::text::{Kind, Scale};
@@ -15,6 +17,18 @@ pub(crate) enum Tier {
     /// Shown where the configuration asks for it.
     OptIn,
 }
+
+/// In whose words a family speaks: its names, and the labels that tell one cgroup from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// `cgroup_…{cgroup}`, and what is about the host and the program.
+    Own,
+    /// `container_…{id,name,image,container,pod,namespace}` and `machine_…`, as cAdvisor and kubelet say them.
+    Cadvisor,
+}
+
+/// Takes the values of a family's labels, and a number.
+pub(crate) type Put<'a> = dyn FnMut(&[&str], u64) + 'a;
 
 /// Where a family's series come from. A pair of text and source is a series with that value of the family's label;
 /// the text is empty where the family has no label of its own.
@@ -32,6 +46,8 @@ pub(crate) enum From {
     IoLimits(Scale, fn(&IoLimit) -> Option<Limit>),
     /// Rows of the first of these tables that has any.
     Column(Column, &'static [RowKind]),
+    /// What a function finds in a cgroup, at this scale.
+    Told(Scale, fn(&Snapshot, &Cgroup, &mut Put<'_>)),
     /// A number of the host.
     Host(HostField),
     /// Pressure of the host.
@@ -54,6 +70,8 @@ pub(crate) struct Family {
     pub(crate) collector: Option<Collector>,
     /// What happens to it when the budget is short.
     pub(crate) tier: Tier,
+    /// Whose names and labels it has.
+    pub(crate) dialect: Dialect,
     /// The labels on top of the cgroup's own.
     pub(crate) labels: &'static [&'static str],
     /// Where its series come from.
@@ -69,7 +87,17 @@ impl Family {
         from: From,
         help: &'static str,
     ) -> Self {
-        Self { name, help, kind, source, collector, tier: Tier::Detail, labels: &[], from }
+        Self {
+            name,
+            help,
+            kind,
+            source,
+            collector,
+            tier: Tier::Detail,
+            dialect: Dialect::Own,
+            labels: &[],
+            from,
+        }
     }
 
     /// A gauge.
@@ -120,6 +148,11 @@ impl Family {
         Self { tier: Tier::OptIn, ..self }
     }
 
+    /// The same in cAdvisor's words.
+    pub(crate) const fn cadvisor(self) -> Self {
+        Self { dialect: Dialect::Cadvisor, ..self }
+    }
+
     /// Whether its series are those of cgroups, and so count towards the budget.
     pub(crate) const fn of_cgroups(&self) -> bool {
         !matches!(self.from, From::Host(_) | From::HostPressure(_) | From::Program(_))
@@ -133,7 +166,7 @@ impl Family {
             }
             From::Controls(list) => list.first().map_or(Scale::One, |(_, control)| of_control(*control)),
             From::CpuLimit => Scale::Nano,
-            From::IoLimits(scale, _) => scale,
+            From::IoLimits(scale, _) | From::Told(scale, _) => scale,
             From::Column(column, _) => of_column(column),
             From::Identity | From::Host(_) | From::Program(_) => Scale::One,
         }

@@ -13,9 +13,12 @@
 //! - **No series twice.** The last numbers of a dead cgroup stand under its path. While they wait for a scrape, a
 //!   living or a later dead cgroup of the same path is held back; it follows when they were carried
 //!   ([`Counts::carried`]). Prometheus then sees a counter reset, which is what happened.
+//! - **cAdvisor's names on demand.** [`Options::cadvisor`] adds `container_…` and `machine_…` as cAdvisor and kubelet
+//!   name and label them. The `container_…` series are in the budget too.
 //! - **No timestamps.** The age of the sample is a metric of its own, `stockade_sample_age_seconds`.
 
 mod budget;
+mod container;
 mod documentation;
 mod families;
 mod family;
@@ -27,7 +30,7 @@ mod tests;
 mod text;
 mod values;
 
-pub use documentation::documentation;
+pub use documentation::{cadvisor as cadvisor_documentation, documentation};
 pub use own::{Enforcement, Own};
 pub use render::{Attach, Counts, Options, render};
 pub use text::Format;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::model::{Cgroup, Collector, CollectorSet, Identity, Limit, OwnerLabel, Schema, Snapshot};
 
 use super::budget::{self, Selection, Shown};
+use super::container;
 use super::families;
-use super::family::{Family, From, Tier, of_field};
+use super::family::{Dialect, Family, From, Tier, of_field};
 use super::own::Own;
 use super::program::{Program, Series};
 use super::text::{self, Format, Scale};
@@ -46,6 +47,8 @@ pub struct Options {
     pub attach: Attach,
     /// Whether the kernel's averages of pressure are shown.
     pub pressure_averages: bool,
+    /// Whether everything is also told under cAdvisor's names.
+    pub cadvisor: bool,
     /// How old the snapshot is.
     pub age: Duration,
 }
@@ -58,6 +61,7 @@ impl Default for Options {
             max_series: 200_000,
             attach: Attach::default(),
             pressure_averages: false,
+            cadvisor: false,
             age: Duration::ZERO,
         }
     }
@@ -85,17 +89,25 @@ pub struct Counts {
 
 /// Appends the exposition of a snapshot to `out`.
 pub fn render(snapshot: &Snapshot, options: &Options, own: &Own, out: &mut Vec<u8>) -> Counts {
-    let families: Vec<&Family> = families::all().filter(|family| options.wants(family)).collect();
+    let compatible = if options.cadvisor { families::CADVISOR } else { &[] };
+    let families: Vec<&Family> =
+        families::all().chain(compatible).filter(|family| options.wants(family)).collect();
     let of_cgroups: Vec<&Family> = families.iter().copied().filter(|family| family.of_cgroups()).collect();
     let Selection { shown, dropped } = budget::select(snapshot, &of_cgroups, options.max_series);
     let carried =
         shown.iter().filter(|shown| shown.cgroup.ended.is_some()).map(|shown| shown.cgroup.rank).collect();
     let mut counts = Counts { series: 0, dropped, carried };
 
-    let blocks = Blocks::new(&shown, options.attach);
+    let own_blocks = Blocks::new(&shown, |out, identity| block(out, identity, options.attach));
+    let named = if options.cadvisor { &shown[..] } else { &[] };
+    let containers = Blocks::new(named, container::block);
     for family in of_cgroups {
         with_header(family, options.format, out, |out| {
-            counts.series += cgroup_family(family, &blocks, out);
+            let blocks = match family.dialect {
+                Dialect::Own => &own_blocks,
+                Dialect::Cadvisor => &containers,
+            };
+            counts.series += cgroup_family(family, snapshot, blocks, out);
         });
     }
     let (reload, process) = own.told();
@@ -131,12 +143,12 @@ struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    fn new(shown: &'a [Shown<'a>], attach: Attach) -> Self {
+    fn new(shown: &'a [Shown<'a>], block: impl Fn(&mut Vec<u8>, &Identity)) -> Self {
         let mut text = Vec::with_capacity(shown.len() * 64);
         let mut ranges = Vec::with_capacity(shown.len());
         for Shown { cgroup, .. } in shown {
             let start = text.len();
-            block(&mut text, &cgroup.identity, attach);
+            block(&mut text, &cgroup.identity);
             ranges.push(start..text.len());
         }
         Self { shown, text, ranges }
@@ -205,7 +217,7 @@ impl Suffixes {
 }
 
 /// Writes the series of a family in every cgroup, and tells how many there are.
-fn cgroup_family(family: &Family, blocks: &Blocks<'_>, out: &mut Vec<u8>) -> u64 {
+fn cgroup_family(family: &Family, snapshot: &Snapshot, blocks: &Blocks<'_>, out: &mut Vec<u8>) -> u64 {
     let (name, scale) = (family.name.as_bytes(), family.scale());
     let plain = suffix(&[], &[]);
     let mut series = 0;
@@ -273,6 +285,14 @@ fn cgroup_family(family: &Family, blocks: &Blocks<'_>, out: &mut Vec<u8>) -> u64
                         series += 1;
                     }
                 }
+            }
+        }
+        From::Told(_, tell) => {
+            for (cgroup, block) in blocks.of(family.tier) {
+                tell(snapshot, cgroup, &mut |values, number| match values {
+                    [] => put(block, &plain, number),
+                    values => put(block, &suffix(family.labels, values), number),
+                });
             }
         }
         From::Host(_) | From::HostPressure(_) | From::Program(_) => {}

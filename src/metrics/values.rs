@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Cgroup, Column, Control, Limit, Reading, RowKind, Schema};
+use crate::model::{Cgroup, Column, Control, Limit, Reading, RowKind, Schema, Snapshot};
 
 use super::family::{Family, From};
 
@@ -44,7 +44,7 @@ pub(crate) fn cpu_limit(cgroup: &Cgroup) -> Option<u64> {
 }
 
 /// How many series a family has in a cgroup.
-pub(crate) fn count(family: &Family, cgroup: &Cgroup) -> usize {
+pub(crate) fn count(family: &Family, snapshot: &Snapshot, cgroup: &Cgroup) -> usize {
     match family.from {
         From::Identity => 1,
         From::Fields(list) => list.iter().filter(|(_, field)| cgroup.readings.get(*field).is_some()).count(),
@@ -57,6 +57,11 @@ pub(crate) fn count(family: &Family, cgroup: &Cgroup) -> usize {
         }
         From::Column(column, kinds) => {
             Rows::of(cgroup, column, kinds).map_or(0, |rows| rows.present().count())
+        }
+        From::Told(_, tell) => {
+            let mut count = 0;
+            tell(snapshot, cgroup, &mut |_, _| count += 1);
+            count
         }
         From::Host(_) | From::HostPressure(_) | From::Program(_) => 0,
     }

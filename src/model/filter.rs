@@ -1,6 +1,6 @@
 //! Which cgroups are looked at: globs over paths, and a depth.
 
-use globset::{Candidate, Glob, GlobBuilder, GlobSet};
+use globset::{Candidate, Glob, GlobBuilder, GlobMatcher, GlobSet};
 
 use super::path_depth;
 
@@ -50,6 +50,32 @@ impl PathGlob {
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.0.glob() == "/**"
+    }
+
+    /// The glob, ready to match paths one at a time.
+    #[must_use]
+    pub fn matcher(&self) -> PathMatcher {
+        let text = self.0.glob();
+        let plain = text.find(['*', '?', '[', '{']).unwrap_or(text.len());
+        // `/**/` also stands for a single slash, so the slash before it is all that is sure.
+        let sure = if text[plain..].starts_with("**") { plain.saturating_sub(1) } else { plain };
+        PathMatcher { start: text.as_bytes()[..sure].into(), matcher: self.0.compile_matcher() }
+    }
+}
+
+/// A compiled [`PathGlob`].
+#[derive(Clone, Debug)]
+pub struct PathMatcher {
+    /// What every path that matches begins with: most paths are told apart by it, at a tenth of a match's cost.
+    start: Box<[u8]>,
+    matcher: GlobMatcher,
+}
+
+impl PathMatcher {
+    /// Whether a path matches.
+    #[must_use]
+    pub fn is_match(&self, path: &[u8]) -> bool {
+        path.starts_with(&self.start) && self.matcher.is_match_candidate(&Candidate::from_bytes(path))
     }
 }
 
@@ -158,6 +184,7 @@ mod tests {
         for &(glob, path, expected) in cases {
             let parsed = PathGlob::parse(glob).unwrap();
             let shown = String::from_utf8_lossy(path);
+            assert_eq!(parsed.matcher().is_match(path), expected, "{glob} against {shown}, alone");
             let filter = PathFilter::new(vec![parsed], Vec::new(), 32).unwrap();
             assert_eq!(filter.admits(path), expected, "{glob} against {shown}");
         }

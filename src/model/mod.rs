@@ -3,6 +3,7 @@
 //! Nothing here reads a file, a clock or the environment. The kernel layer fills these types, the metrics,
 //! the commands and the policies read them.
 
+mod capabilities;
 mod cgroup;
 mod collector;
 mod control;
@@ -19,11 +20,12 @@ mod report;
 mod rows;
 mod snapshot;
 
+pub use capabilities::Capabilities;
 pub use cgroup::{Cgroup, Readings};
 pub use collector::{Collector, CollectorSet};
 pub use control::{Control, Controls, IoLimit, KnobChange, Limit};
 pub use field::{Field, Unit};
-pub use filter::{PathFilter, PathGlob};
+pub use filter::{PathFilter, PathGlob, PathMatcher};
 pub use host::{Host, HostField};
 pub use identity::{Identity, Owner, OwnerLabel, display_path, parent_path, path_depth};
 pub use knob::{IoRate, Knob, Value};

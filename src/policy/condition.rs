@@ -73,3 +73,51 @@ pub enum Truth {
     /// Something that it needs is absent.
     Unknown,
 }
+
+impl Truth {
+    /// The opposite; what is not known stays unknown.
+    #[must_use]
+    pub const fn negated(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Unknown => Self::Unknown,
+        }
+    }
+
+    /// Whether all hold: one that does not decides, however many are unknown. Of none, it is true.
+    pub fn all(truths: impl IntoIterator<Item = Self>) -> Self {
+        truths.into_iter().fold(Self::True, |so_far, each| match (so_far, each) {
+            (Self::False, _) | (_, Self::False) => Self::False,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::True, Self::True) => Self::True,
+        })
+    }
+
+    /// Whether at least one holds: one that does decides, however many are unknown. Of none, it is false.
+    pub fn any(truths: impl IntoIterator<Item = Self>) -> Self {
+        Self::all(truths.into_iter().map(Self::negated)).negated()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Truth::{self, False, True, Unknown};
+
+    #[test]
+    fn what_is_unknown_decides_only_where_nothing_else_does() {
+        let cases: &[(&[Truth], Truth, Truth)] = &[
+            (&[], True, False),
+            (&[True, True], True, True),
+            (&[True, Unknown], Unknown, True),
+            (&[False, Unknown], False, Unknown),
+            (&[Unknown], Unknown, Unknown),
+            (&[False, True, Unknown], False, True),
+        ];
+        for (truths, all, any) in cases {
+            assert_eq!(Truth::all(truths.iter().copied()), *all, "all of {truths:?}");
+            assert_eq!(Truth::any(truths.iter().copied()), *any, "any of {truths:?}");
+        }
+        assert_eq!(Unknown.negated(), Unknown);
+    }
+}

@@ -83,8 +83,17 @@ pub struct Finding {
     pub held: Duration,
     /// How long it must be so.
     pub hold: Duration,
-    /// How it came out, `hold` included.
+    /// How it came out, `hold` included. Unknown although both numbers are known: the pressure may be of our own making.
     pub truth: Truth,
+}
+
+impl Finding {
+    /// How far the value is beyond the threshold, in the signal's unit: below zero where the comparison does not hold.
+    #[must_use]
+    pub fn margin(&self) -> Option<f64> {
+        let beyond = self.value? - self.threshold?;
+        Some(if self.compare == "below" { -beyond } else { beyond })
+    }
 }
 
 /// A cgroup that was matched and not chosen.

@@ -22,7 +22,7 @@ pub enum Mode {
 }
 
 /// Every rule, as the configuration has them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     /// Standing limits.
     pub limits: Vec<Arc<LimitRule>>,
@@ -30,8 +30,16 @@ pub struct Rules {
     pub policies: Vec<Arc<Policy>>,
 }
 
+impl Rules {
+    /// Whether there is nothing to judge.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.limits.is_empty() && self.policies.is_empty()
+    }
+}
+
 /// A standing limit: kept as written while matched, put back when the rule goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LimitRule {
     /// Its name, unique among all rules.
     pub name: Arc<str>,
@@ -58,7 +66,7 @@ pub enum OnDrift {
 }
 
 /// A reactive policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Its name, unique among all rules.
     pub name: Arc<str>,
@@ -103,7 +111,7 @@ pub struct Cooldown {
 }
 
 /// One step of a policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What is done.
     pub action: Action,
@@ -114,7 +122,7 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Tells somebody.
     Notify(Notify),

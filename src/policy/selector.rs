@@ -10,7 +10,7 @@ use crate::model::{OwnerLabel, PathGlob};
 const LONGEST: usize = 1024;
 
 /// One description of cgroups: everything that it says must be true of one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matcher {
     /// A glob over the path.
     pub path: Option<PathGlob>,
@@ -53,8 +53,17 @@ impl LabelGlob {
     }
 }
 
+/// Equal when written equally.
+impl PartialEq for LabelGlob {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for LabelGlob {}
+
 /// Which cgroups a rule is about: at least one of `any`, none of `not`, and old enough.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
     /// One of them must match.
     pub any: Vec<Matcher>,

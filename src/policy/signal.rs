@@ -52,6 +52,34 @@ pub enum Quantity {
     Seconds,
 }
 
+impl Quantity {
+    /// A number of it, for people: `12.0MiB`, `40.0%`, `1.50`.
+    #[must_use]
+    pub fn show(self, number: f64) -> String {
+        match self {
+            Self::Bytes => bytes(number),
+            Self::BytesPerSecond => format!("{}/s", bytes(number)),
+            Self::Count => format!("{number:.0}"),
+            Self::CountPerSecond => format!("{number:.1}/s"),
+            Self::Cores => format!("{number:.2}"),
+            Self::Share => format!("{:.1}%", number * 100.0),
+            Self::Seconds => format!("{number:.0}s"),
+        }
+    }
+}
+
+fn bytes(number: f64) -> String {
+    let mut scaled = number;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if scaled.abs() < 1024.0 {
+            let digits = usize::from(unit != "B");
+            return format!("{scaled:.digits$}{unit}");
+        }
+        scaled /= 1024.0;
+    }
+    format!("{scaled:.1}TiB")
+}
+
 /// Something measured of a cgroup or of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Signal {
@@ -177,6 +205,12 @@ impl Signal {
         }
     }
 
+    /// Whether a smaller number is the worse one: room that is left.
+    #[must_use]
+    pub const fn less_is_worse(self) -> bool {
+        matches!(self, Self::MemoryHeadroom | Self::HostMemoryAvailable | Self::HostSwapFree)
+    }
+
     /// The unit that it is measured in.
     #[must_use]
     pub fn quantity(self) -> Quantity {
@@ -187,6 +221,22 @@ impl Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        for (quantity, number, shown) in [
+            (Quantity::Bytes, 0.0, "0B"),
+            (Quantity::Bytes, 12.0 * 1024.0 * 1024.0, "12.0MiB"),
+            (Quantity::Bytes, -2048.0, "-2.0KiB"),
+            (Quantity::BytesPerSecond, 1536.0, "1.5KiB/s"),
+            (Quantity::Share, 0.4, "40.0%"),
+            (Quantity::Cores, 1.5, "1.50"),
+            (Quantity::Count, 7.0, "7"),
+            (Quantity::Seconds, 90.0, "90s"),
+        ] {
+            assert_eq!(quantity.show(number), shown);
+        }
+    }
 
     #[test]
     fn every_signal_has_a_name_of_its_own() {

@@ -8,6 +8,7 @@ mod agree;
 mod capture;
 mod checks;
 mod churn;
+mod control;
 mod controls;
 mod cpu;
 mod cpuset;
@@ -101,6 +102,10 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "nested", run: nested::effective_limits },
     Scenario { name: "threaded", run: threaded::threads_in_two_groups },
     Scenario { name: "freeze", run: freeze::frozen_and_thawed },
+    Scenario { name: "control_knobs", run: control::knobs },
+    Scenario { name: "control_kill", run: control::frozen_and_killed },
+    Scenario { name: "control_bombs", run: control::bombs },
+    Scenario { name: "control_reclaim", run: control::reclaimed },
     Scenario { name: "controls", run: controls::seen_at_once },
     Scenario { name: "churn", run: churn::births_and_deaths },
     Scenario { name: "recreated", run: churn::recreated_path },

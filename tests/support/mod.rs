@@ -79,6 +79,11 @@ impl TestGroup {
             .unwrap_or_else(|| panic!("no hierarchy of this group serves {controller}"))
     }
 
+    /// Its directory in every hierarchy that it is in.
+    pub fn directories(&self) -> Vec<PathBuf> {
+        self.mounts.iter().map(|mount| self.below(mount, "")).collect()
+    }
+
     /// Whether it has a directory in such a hierarchy.
     pub fn has(&self, controller: &str) -> bool {
         layout().serving(controller).is_some_and(|hierarchy| self.mounts.contains(&hierarchy.mount))

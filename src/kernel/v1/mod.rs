@@ -7,6 +7,7 @@ mod cpuset;
 mod freezer;
 mod memory;
 mod net_cls;
+pub(super) mod write;
 
 use super::layout::Hierarchy;
 use super::spec::{Cadence, FileSpec, Read, When, served};

@@ -9,6 +9,7 @@ mod memory;
 mod pids;
 mod pressure;
 mod rdma_misc;
+pub(super) mod write;
 
 use super::layout::Hierarchy;
 use super::spec::{FileSpec, served};

@@ -1,5 +1,6 @@
 //! The tables of metric families, one file a topic.
 
+mod cadvisor;
 mod core;
 mod cpu;
 mod cpuset;
@@ -30,6 +31,9 @@ const TABLES: &[&[Family]] = &[
     own::FAMILIES,
     enforcement::FAMILIES,
 ];
+
+/// What cAdvisor and kubelet export, under their names: not among [`all()`].
+pub(crate) use cadvisor::FAMILIES as CADVISOR;
 
 /// Every family of the tables.
 pub(crate) fn all() -> impl Iterator<Item = &'static Family> {

@@ -14,6 +14,7 @@ const ALL: Options = Options {
     max_series: 1000,
     attach: crate::metrics::Attach::NONE,
     pressure_averages: true,
+    cadvisor: false,
     age: std::time::Duration::ZERO,
 };
 
@@ -86,7 +87,7 @@ fn each_source_alone_shows_its_family_alone() {
                     );
                 }
             }
-            From::Identity | From::CpuLimit | From::IoLimits(..) => {}
+            From::Identity | From::CpuLimit | From::IoLimits(..) | From::Told(..) => {}
             From::Host(_) | From::HostPressure(_) | From::Program(_) => {}
         }
     }

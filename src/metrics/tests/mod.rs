@@ -2,6 +2,7 @@
 
 mod absent;
 mod budget;
+mod cadvisor;
 mod golden;
 mod hostile;
 mod parse;

@@ -4,7 +4,7 @@
 #[path = "../../../src/metrics/tests/parse.rs"]
 mod parse;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -35,16 +35,17 @@ pub fn check(data: &[u8]) {
     for format in [Format::Text, Format::OpenMetrics] {
         let attach = if budget & 1 == 0 { Attach::of(OwnerLabel::ALL) } else { Attach::NONE };
         let max_series = if budget < 128 { 200_000 } else { usize::from(budget - 128) };
-        let options = Options { format, attach, max_series, ..Options::default() };
+        let cadvisor = budget & 2 != 0;
+        let options = Options { format, attach, max_series, cadvisor, ..Options::default() };
         let mut out = Vec::new();
         let counts = render(&snapshot, &options, &Own::new(), &mut out);
         let text = String::from_utf8(out).expect("an exposition is UTF-8");
         let samples = parse::exposition(&text);
-        let named: Vec<&str> =
-            samples.iter().filter_map(|sample| sample.labels.get("cgroup").map(String::as_str)).collect();
+        let name = |labels: &BTreeMap<String, String>| labels.get("cgroup").or(labels.get("id")).cloned();
+        let named: Vec<String> = samples.iter().filter_map(|sample| name(&sample.labels)).collect();
         assert!(named.len() <= max_series, "{} series, {max_series} are allowed", named.len());
         assert_eq!(counts.series, named.len() as u64);
-        let told: BTreeSet<String> = named.iter().map(|&name| name.to_owned()).collect();
+        let told: BTreeSet<String> = named.into_iter().collect();
         assert!(told.is_subset(&shown), "{told:?} are not all of {shown:?}");
         if counts.dropped == 0 {
             assert_eq!(told, shown);

@@ -35,6 +35,8 @@ const INLINE: &[(&str, &[u8])] = &[
     ("web", b"exclude[]=io&collect[]=host"),
     ("web", b"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.25,*/*;q=0.1\ngzip, identity;q=0"),
     ("config", b"collect: {interval: 10s, include: [\"/a/**\"], collectors: {cpu: {interval: 1m}}}\nlabels: {attach: [unit]}\n"),
+    ("config", b"limits: [{name: l, match: {any: [{path: /a}], not: [{unit: b}]}, set: {io.max: {vda: {wbps: 1M}}}}]\n"),
+    ("config", b"policies: [{name: p, match: {path: /a}, when: {not: {signal: age, above: 5s}}, steps: [{freeze: }]}]\n"),
     ("config", b"collect:\n  intervall: 5\n  max_depth: -1\nlimits: &a [*a]\n"),
     ("layout", b"31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n\
         32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\

@@ -1,10 +1,15 @@
 //! The configuration as an operator meets it: good files load, bad ones say everything that is wrong, and where.
 
+mod check;
+mod examples;
+mod files;
+mod refusals;
+mod rules;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use stockade::cli::{CheckArgs, Exit, Format};
 use stockade::config::{self, Config};
 use stockade::model::Collector;
 use stockade::model::OwnerLabel;
@@ -91,7 +96,7 @@ fn an_alias_stands_for_what_it_names() {
 fn all_errors_at_once() {
     check(
         "collect:\n  interva: 5s\n  interval: 5\n  include: [docker]\n  max_depth: deep\n  max_series: 0\n  linger: 5m\n  \
-         linger: 6m\n  collectors:\n    memry: {}\n    cpu: {interval: 5ms, enabled: 1}\nlabels: {attach: [units, unit]}\nlimits: []\n",
+         linger: 6m\n  collectors:\n    memry: {}\n    cpu: {interval: 5ms, enabled: 1}\nlabels: {attach: [units, unit]}\nlimit: []\n",
         r#"
 error: unknown key `interva`
   --> s.yaml:2:3
@@ -153,11 +158,11 @@ error: unknown name `units`
  12 | labels: {attach: [units, unit]}
     |                   ^^^^^ expected one of: slice, unit, user, session, app, runtime, container, container_id, image, pod, namespace, pod_uid, qos, job_id, step_id; did you mean `unit`?
 
-error: unknown key `limits`
+error: unknown key `limit`
    --> s.yaml:13:1
     |
- 13 | limits: []
-    | ^^^^^^ expected one of: collect, labels
+ 13 | limit: []
+    | ^^^^^ expected one of: collect, labels, safety, limits, policies; did you mean `limits`?
 
 s.yaml: 11 errors
 "#,
@@ -180,12 +185,12 @@ fn each_malformed_case() {
     let cases: &[(&str, &[&str])] = &[
         (
             "[1, 2]",
-            &["1:1 wrong type: found a list | expected a mapping with the keys `collect` and `labels`"],
+            &["1:1 wrong type: found a list | expected a mapping with keys such as `collect` and `policies`"],
         ),
         (
             "5",
             &[
-                "1:1 wrong type: found the number `5` | expected a mapping with the keys `collect` and `labels`",
+                "1:1 wrong type: found the number `5` | expected a mapping with keys such as `collect` and `policies`",
             ],
         ),
         (
@@ -303,10 +308,10 @@ fn each_malformed_case() {
             ],
         ),
         (
-            "safety: {}\npolicies: []",
+            "safty: {}\nqqq: []",
             &[
-                "1:1 unknown key `safety` | expected one of: collect, labels",
-                "2:1 unknown key `policies` | expected one of: collect, labels",
+                "1:1 unknown key `safty` | expected one of: collect, labels, safety, limits, policies; did you mean `safety`?",
+                "2:1 unknown key `qqq` | expected one of: collect, labels, safety, limits, policies",
             ],
         ),
         ("? [a]\n: b", &["1:3 wrong type: found a list | expected a key that is one word"]),
@@ -336,7 +341,7 @@ fn each_malformed_case() {
                 "2:11 bad value: found `5\u{1b}[31ms` | `5` has no unit; expected a duration such as `500ms`, `5s`, `10m` or `1h30m`",
             ],
         ),
-        ("é: 1", &["1:1 unknown key `é` | expected one of: collect, labels"]),
+        ("é: 1", &["1:1 unknown key `é` | expected one of: collect, labels, safety, limits, policies"]),
         (
             "collect: {interval: 1, collectors: {cpu: {interval: 2s}}}",
             &[
@@ -398,80 +403,6 @@ fn what_would_take_the_program_down_is_refused() {
     }
 }
 
-#[test]
-fn a_file_that_cannot_be_read_says_why() {
-    let dir = tempfile::tempdir().unwrap();
-    let (latin, large) = (dir.path().join("latin.yaml"), dir.path().join("large.yaml"));
-    std::fs::write(&latin, b"collect:\n  # caf\xe9\n").unwrap();
-    std::fs::write(&large, " ".repeat((1 << 20) + 1)).unwrap();
-    for (file, message) in [
-        (dir.path().join("absent.yaml"), "the file cannot be read: No such file or directory (os error 2)"),
-        (dir.path().to_owned(), "this is a directory"),
-        (latin, "byte 17 on line 2 is not UTF-8"),
-        (large, "the file is too large"),
-        (PathBuf::from("/dev/zero"), "the file is too large"),
-    ] {
-        let problems = config::load(Some(&file)).unwrap_err();
-        assert_eq!(problems.list().len(), 1);
-        assert_eq!(problems.list()[0].message(), message);
-        assert_eq!(problems.list()[0].line(), None);
-        let shown = problems.to_string();
-        assert!(
-            shown.starts_with(&format!("error: {message}\n  --> {}\n   = expected ", file.display())),
-            "{shown}"
-        );
-    }
-}
-
-#[test]
-fn a_byte_order_mark_and_carriage_returns_are_read_past() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("dos.yaml");
-    std::fs::write(&file, "\u{feff}collect:\r\n  interval: 7s\r\n").unwrap();
-    assert_eq!(config::load(Some(&file)).unwrap().collect.interval, Duration::from_secs(7));
-}
-
-#[test]
-fn check_looks_at_every_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let bad = dir.path().join("bad.yaml");
-    std::fs::write(&bad, "colect: {}\n").unwrap();
-    let good = example("minimal.yaml");
-    let run = |files: &[&Path], format| {
-        let paths = stockade::cli::PathArgs {
-            procfs: "/proc".into(),
-            sysfs: "/sys".into(),
-            cgroupfs: None,
-            rootfs: "/".into(),
-        };
-        let files = files.iter().map(|file| file.to_path_buf()).collect();
-        let args = CheckArgs { files, host: false, paths, format };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let exit = args.run(&mut out, &mut err).unwrap();
-        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
-    };
-
-    let (exit, out, err) = run(&[&good], Format::Text);
-    assert_eq!((exit, out, err), (Exit::Done, format!("{}: good\n", good.display()), String::new()));
-
-    let (exit, out, err) = run(&[&bad, &good], Format::Text);
-    assert_eq!((exit, out), (Exit::Failed, format!("{}: good\n", good.display())));
-    assert!(err.contains("did you mean `collect`?") && err.ends_with("bad.yaml: 1 error\n"), "{err}");
-
-    let (exit, out, err) = run(&[&bad, &good], Format::Json);
-    assert_eq!((exit, err), (Exit::Failed, String::new()));
-    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines[0]["ok"], false);
-    assert_eq!(
-        lines[0]["problems"],
-        serde_json::json!([{
-            "line": 1, "column": 1, "width": 6, "message": "unknown key `colect`",
-            "expected": "expected one of: collect, labels; did you mean `collect`?",
-        }])
-    );
-    assert_eq!(lines[1], serde_json::json!({"file": good, "ok": true, "problems": []}));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -493,7 +424,7 @@ proptest! {
     #[test]
     fn any_mix_of_yaml_is_read_or_refused(words in proptest::collection::vec(
         proptest::sample::select(&[
-            "collect", "interval", "labels", "attach", "include", "cpu", ": ", ":", "\n", "\n  ", "\n    ", "- ", "[", "]",
+            "collect", "interval", "labels", "policies", "limits", "safety", "match", "when", "signal", "above", "steps", "set", "attach", "include", "cpu", ": ", ":", "\n", "\n  ", "\n    ", "- ", "[", "]",
             "{", "}", ", ", "5s", "'", "\"", "&a ", "*a", "!!str ", "!x ", "|\n", ">-\n", "? ", "# ", "---\n", "...\n", "%",
             "\t", "<<", "~", "é", "\u{202e}", "\r\n", "\\x", "0x", "@",
         ][..]), 0..40,

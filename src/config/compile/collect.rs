@@ -1,24 +1,16 @@
-//! From what is written to what is meant: defaults filled in, impossible values found.
+//! What is sampled, and which labels series carry.
 
 use std::time::Duration;
 
-use super::raw::{RawCollect, RawConfig};
-use super::units;
+use crate::config::place::{Issues, Place};
+use crate::config::raw::{RawCollect, RawLabels};
+use crate::config::units;
 use crate::model::{Collector, CollectorSet, OwnerLabel, PathFilter, PathGlob};
 
 /// The shortest sampling clock: below it the program would be the load that it measures.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// The longest sampling clock: above it a rate tells nothing, and a typing error is likelier.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
-
-/// A checked configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// What is sampled, and when.
-    pub collect: Collect,
-    /// The identity labels to put on every series, in the order of [`OwnerLabel::ALL`].
-    pub labels: Vec<OwnerLabel>,
-}
 
 /// What is sampled, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,64 +45,29 @@ impl Default for Collect {
     }
 }
 
-/// One step of the way to a value in the document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// The value under a key.
-    Key(&'static str),
-    /// An item of a list.
-    Index(usize),
-}
-
-/// A value that is well formed and cannot be meant.
-#[derive(Debug)]
-pub(super) struct Issue {
-    /// Where it stands.
-    pub(super) path: Vec<Step>,
-    /// What is wrong.
-    pub(super) message: String,
-    /// What was expected, as a sentence.
-    pub(super) expected: String,
-    /// Another value that it was compared with: while that one is bad, nothing is wrong with this one.
-    pub(super) against: Option<[Step; 2]>,
-}
-
-impl Issue {
-    fn new(path: &[Step], message: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { path: path.to_vec(), message: message.into(), expected: expected.into(), against: None }
-    }
-}
-
-/// Checks a configuration, and finds everything that is wrong with it.
-///
-/// What is wrong keeps its default, so that the rest can be checked.
-pub(super) fn compile(raw: &RawConfig) -> (Config, Vec<Issue>) {
-    let mut issues = Vec::new();
-    let collect = raw.collect.as_ref().map_or_else(Collect::default, |raw| collect(raw, &mut issues));
+/// The identity labels to put on every series, in the order of [`OwnerLabel::ALL`].
+pub(super) fn labels(raw: &RawLabels, at: &Place<'_>, issues: &mut Issues) -> Vec<OwnerLabel> {
+    let at = at.key("attach");
     let mut labels = Vec::new();
-    for (at, label) in raw.labels.iter().flat_map(|labels| &labels.attach).flatten().enumerate() {
+    for (item, label) in raw.attach.iter().flatten().enumerate() {
         if labels.contains(&label.0) {
-            let path = [Step::Key("labels"), Step::Key("attach"), Step::Index(at)];
-            issues.push(Issue::new(
-                &path,
-                format!("`{}` is listed twice", label.0.name()),
-                "expected each label at most once",
-            ));
+            let message = format!("`{}` is listed twice", label.0.name());
+            issues.add(&at.index(item), message, "expected each label at most once");
         } else {
             labels.push(label.0);
         }
     }
     labels.sort_unstable();
-    (Config { collect, labels }, issues)
+    labels
 }
 
-fn collect(raw: &RawCollect, issues: &mut Vec<Issue>) -> Collect {
-    const AT: Step = Step::Key("collect");
+/// Checks `collect:`.
+pub(super) fn collect(raw: &RawCollect, at: &Place<'_>, issues: &mut Issues) -> Collect {
     let mut collect = Collect::default();
-    let clock_path = [AT, Step::Key("interval")];
+    let clock = at.key("interval");
     let mut clock_good = true;
     if let Some(interval) = raw.interval {
-        clock_good = within_clock(interval.0, &clock_path, issues);
+        clock_good = within_clock(interval.0, &clock, issues);
         if clock_good {
             collect.interval = interval.0;
         }
@@ -122,24 +79,26 @@ fn collect(raw: &RawCollect, issues: &mut Vec<Issue>) -> Collect {
         collect.max_series = max_series.0;
     }
     collect.averages = raw.averages.unwrap_or(collect.averages);
-    collect.filter = filter(raw, issues).unwrap_or(collect.filter);
+    collect.filter = filter(raw, at, issues).unwrap_or(collect.filter);
 
+    let collectors = at.key("collectors");
     for (name, own) in raw.collectors.iter().flatten() {
         let Some(own) = own else { continue };
         let collector = name.0;
         if let Some(on) = own.enabled {
             collect.collectors.set(collector, on);
         }
-        let path = [AT, Step::Key("collectors"), Step::Key(collector.name()), Step::Key("interval")];
+        let at = collectors.key(collector.name());
+        let at = at.key("interval");
         let Some(interval) = own.interval.map(|interval| interval.0) else { continue };
-        if !within_clock(interval, &path, issues) {
+        if !within_clock(interval, &at, issues) {
             continue;
         }
         if clock_good && interval < collect.interval {
             let message = format!("`{}` is shorter than the sampling clock", units::show(interval));
             let expected =
                 format!("expected `collect.interval`, which is {}, or longer", units::show(collect.interval));
-            issues.push(Issue { against: Some(clock_path), ..Issue::new(&path, message, expected) });
+            issues.add(&at, message, expected).against = Some(clock.written());
         } else {
             collect.intervals[collector as usize] = Some(interval);
         }
@@ -147,45 +106,42 @@ fn collect(raw: &RawCollect, issues: &mut Vec<Issue>) -> Collect {
     collect
 }
 
-fn within_clock(interval: Duration, path: &[Step], issues: &mut Vec<Issue>) -> bool {
+fn within_clock(interval: Duration, at: &Place<'_>, issues: &mut Issues) -> bool {
     let good = (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&interval);
     if !good {
         let (shortest, longest) = (units::show(SHORTEST_INTERVAL), units::show(LONGEST_INTERVAL));
         let what = if interval < SHORTEST_INTERVAL { "short" } else { "long" };
-        issues.push(Issue::new(
-            path,
+        issues.add(
+            at,
             format!("an interval of `{}` is too {what}", units::show(interval)),
             format!("expected between {shortest} and {longest}"),
-        ));
+        );
     }
     good
 }
 
-fn filter(raw: &RawCollect, issues: &mut Vec<Issue>) -> Option<PathFilter> {
+fn filter(raw: &RawCollect, at: &Place<'_>, issues: &mut Issues) -> Option<PathFilter> {
     let defaults = Collect::default().filter;
     let before = issues.len();
     let mut globs = |key: &'static str, texts: &Option<Vec<String>>, default: &[PathGlob]| {
         let Some(texts) = texts else { return default.to_vec() };
+        let list = at.key(key);
         let mut parsed = Vec::with_capacity(texts.len());
-        for (at, text) in texts.iter().enumerate() {
-            let path = [Step::Key("collect"), Step::Key(key), Step::Index(at)];
+        for (item, text) in texts.iter().enumerate() {
+            let at = list.index(item);
             match PathGlob::parse(text) {
-                Ok(glob) if key == "exclude" && glob.is_everything() => issues.push(Issue::new(
-                    &path,
-                    "this excludes every cgroup",
-                    "expected a narrower glob, such as `/user.slice/**`",
-                )),
+                Ok(glob) if key == "exclude" && glob.is_everything() => {
+                    let expected = "expected a narrower glob, such as `/user.slice/**`";
+                    issues.add(&at, "this excludes every cgroup", expected);
+                }
                 Ok(glob) => parsed.push(glob),
-                Err(why) => issues.push(Issue::new(&path, format!("bad glob `{text}`"), why)),
+                Err(why) => {
+                    issues.add(&at, format!("bad glob `{text}`"), why);
+                }
             }
         }
         if key == "include" && texts.is_empty() {
-            let path = [Step::Key("collect"), Step::Key(key)];
-            issues.push(Issue::new(
-                &path,
-                "this includes no cgroup",
-                "expected at least one glob, such as `/**`",
-            ));
+            issues.add(&list, "this includes no cgroup", "expected at least one glob, such as `/**`");
         }
         parsed
     };
@@ -196,6 +152,8 @@ fn filter(raw: &RawCollect, issues: &mut Vec<Issue>) -> Option<PathFilter> {
         return None;
     }
     PathFilter::new(include, exclude, max_depth)
-        .map_err(|why| issues.push(Issue::new(&[Step::Key("collect")], "the globs are too large", why)))
+        .map_err(|why| {
+            issues.add(at, "the globs are too large", why);
+        })
         .ok()
 }

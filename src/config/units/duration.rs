@@ -1,9 +1,11 @@
-//! Values with units, as people write them.
+//! Lengths of time.
 
 use std::time::Duration;
 
+use super::decimal;
+
 /// What a duration looks like, for messages.
-pub(super) const DURATION: &str = "a duration such as `500ms`, `5s`, `10m` or `1h30m`";
+pub(in crate::config) const DURATION: &str = "a duration such as `500ms`, `5s`, `10m` or `1h30m`";
 
 /// The units of a duration, in nanoseconds.
 const UNITS: &[(&str, u64)] = &[
@@ -52,24 +54,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(total))
 }
 
-/// A decimal number times a scale, exactly; digits beyond the scale's resolution are cut.
-fn decimal(number: &str, scale: u64) -> Option<u64> {
-    let (whole, fraction) = match number.split_once('.') {
-        Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
-        Some(_) => return None,
-        None => (number, ""),
-    };
-    let mut total = whole.parse::<u64>().ok()?.checked_mul(scale)?;
-    let mut place = scale;
-    for digit in fraction.chars() {
-        place /= 10;
-        total = total.checked_add(u64::from(digit.to_digit(10)?) * place)?;
-    }
-    Some(total)
-}
-
 /// A duration as [`duration`] reads it.
-pub(super) fn show(duration: Duration) -> String {
+pub(in crate::config) fn show(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for &(unit, nanos) in UNITS.iter().rev() {

@@ -1,0 +1,169 @@
+//! `stockade audit`: what was decided, and why.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Exit;
+use super::ls::failed;
+use crate::config;
+use crate::enforce::audit::{path_of, read, rfc3339};
+
+/// Show the audit log: decisions with their reasons, and who else wrote limits.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct AuditArgs {
+    /// The configuration file (YAML), for where the log is.
+    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The log itself, instead of the configured one.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub log: Option<PathBuf>,
+    /// Only the last so many lines; 0 is all.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub lines: usize,
+    /// Only what a rule of this name decided.
+    #[arg(long, value_name = "NAME")]
+    pub policy: Option<String>,
+    /// Only what is about this cgroup's path, or about one below it.
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<String>,
+    /// Only lines with this outcome, such as applied or budget.
+    #[arg(long, value_name = "OUTCOME")]
+    pub outcome: Option<String>,
+    /// Only what is younger, such as 1h.
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub since: Option<Duration>,
+    /// The log's own JSON lines.
+    #[arg(short = 'J', long)]
+    pub json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  stockade audit --outcome applied --since 1d    what was done since yesterday
+  stockade audit --policy batch-runaway -n 0     everything that a policy decided
+  stockade audit -J | jq .conditions             why, for programs";
+
+impl AuditArgs {
+    /// Reads and shows.
+    ///
+    /// # Errors
+    /// When the result cannot be written.
+    pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+        let path = match &self.log {
+            Some(log) => log.clone(),
+            None => match config::load(self.config.as_deref()) {
+                Ok(config) => path_of(&config.safety),
+                Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
+            },
+        };
+        if !path.exists() {
+            return failed(err, Exit::Failed, &format!("there is no audit log {}", path.display()));
+        }
+        let mut exit = Exit::Done;
+        let mut kept = std::collections::VecDeque::new();
+        for line in read(&path) {
+            match line {
+                Ok(line) if self.wants(&line) => {
+                    kept.push_back(line);
+                    if self.lines > 0 && kept.len() > self.lines {
+                        kept.pop_front();
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    exit = failed(err, Exit::Failed, &error.to_string())?;
+                }
+            }
+        }
+        for line in &kept {
+            if self.json {
+                writeln!(out, "{line}")?;
+            } else {
+                text(line, out)?;
+            }
+        }
+        out.flush()?;
+        Ok(exit)
+    }
+
+    fn wants(&self, line: &Value) -> bool {
+        let is =
+            |wanted: &Option<String>, key: &str| wanted.as_ref().is_none_or(|wanted| line[key] == **wanted);
+        let cgroup = cgroup(line);
+        let below = self.cgroup.as_ref().is_none_or(|wanted| {
+            cgroup.strip_prefix(&**wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        // Times of one form and one zone stand in the order of their texts.
+        let young = self.since.is_none_or(|since| {
+            let from = rfc3339(SystemTime::now().checked_sub(since).unwrap_or(SystemTime::UNIX_EPOCH));
+            line["time"].as_str().is_none_or(|time| time >= &*from)
+        });
+        below && young && is(&self.policy, "policy") && is(&self.outcome, "outcome")
+    }
+}
+
+fn cgroup(line: &Value) -> &str {
+    line["target"]["cgroup"].as_str().or_else(|| line["cgroup"].as_str()).unwrap_or_default()
+}
+
+/// One line for people, and one more for each reason.
+fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let word = |key: &str| line[key].as_str().unwrap_or("-");
+    let (time, cgroup) = (word("time"), cgroup(line));
+    match line["kind"].as_str() {
+        Some("decision") => {
+            write!(
+                out,
+                "{time}  {:9}  {:7}  {cgroup}  by {}",
+                word("outcome"),
+                word("action"),
+                word("policy")
+            )?;
+            for change in line["changes"].as_array().into_iter().flatten() {
+                let side = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
+                write!(out, ", {} {} -> {}", side("control"), side("before"), side("after"))?;
+            }
+            if let Some(detail) = line["detail"].as_str().filter(|detail| !detail.is_empty()) {
+                write!(out, ": {detail}")?;
+            }
+            writeln!(out)?;
+            for reason in line["conditions"].as_array().into_iter().flatten() {
+                writeln!(
+                    out,
+                    "    {} of {} is {}, {} {}: {}, for {} s",
+                    reason["signal"].as_str().unwrap_or("-"),
+                    reason["of"].as_str().unwrap_or("-"),
+                    reason["value"],
+                    reason["compare"].as_str().unwrap_or("-"),
+                    reason["threshold"],
+                    reason["truth"].as_str().unwrap_or("-"),
+                    reason["held_seconds"],
+                )?;
+            }
+            for spared in line["spared"].as_array().into_iter().flatten() {
+                let part = |key: &str| spared[key].as_str().unwrap_or("-");
+                writeln!(out, "    spared {}: {}", part("cgroup"), part("reason"))?;
+            }
+            Ok(())
+        }
+        Some(kind @ ("drift" | "foreign_write")) => {
+            let (from, to) = if kind == "drift" { ("ours", "theirs") } else { ("before", "after") };
+            let writer = &line["writer"];
+            let who = writer["command"].as_str().or_else(|| writer["kind"].as_str()).unwrap_or("somebody");
+            let answer =
+                line["answer"].as_str().map_or_else(String::new, |answer| format!(", answer: {answer}"));
+            let (control, from, to) = (word("control"), word(from), word(to));
+            writeln!(
+                out,
+                "{time}  {kind}  {cgroup}  {control} {from} -> {to} by {who} {}{answer}",
+                writer["pid"]
+            )
+        }
+        _ => writeln!(out, "{line}"),
+    }
+}

@@ -1,0 +1,132 @@
+//! `stockade explain`: what the policies make of a cgroup, now.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::act::find;
+use super::interval::IntervalArgs;
+use super::ls::failed;
+use super::{Exit, PathArgs};
+use crate::config;
+use crate::daemon::alone;
+use crate::daemon::socket::{self, Request, What};
+use crate::kernel::layout::Paths;
+
+/// Show what each policy makes of a cgroup: its conditions with value, threshold and margin, and what comes next.
+///
+/// A daemon that runs with the configuration is asked, and knows how long conditions have held. Without one, two samples
+/// are taken, and every condition has held for that long at most.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
+    #[arg(value_name = "CGROUP")]
+    pub target: OsString,
+    /// The configuration file (YAML).
+    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Show the policies that do not match as well.
+    #[arg(short, long)]
+    pub all: bool,
+    /// A JSON document instead.
+    #[arg(short = 'J', long)]
+    pub json: bool,
+    /// Between the samples, where no daemon runs.
+    #[command(flatten)]
+    pub interval: IntervalArgs,
+    /// Where the kernel's file systems are.
+    #[command(flatten)]
+    pub paths: PathArgs,
+}
+
+impl ExplainArgs {
+    /// Asks, or samples, and shows. `pause` waits between the samples.
+    ///
+    /// # Errors
+    /// When the result cannot be written.
+    pub fn run(
+        &self,
+        pause: &mut dyn FnMut(Duration),
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> io::Result<Exit> {
+        let config = match config::load(self.config.as_deref()) {
+            Ok(config) => config,
+            Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
+        };
+        let paths: Paths = self.paths.clone().into();
+        let target = match find(&paths, &self.target) {
+            Ok(target) => target,
+            Err(problem) => return failed(err, Exit::Failed, &problem),
+        };
+        let request = Request { target: Some(target.clone()), dry_run: false, what: What::Explain };
+        let answer = match socket::ask(&config.safety.journal, &request) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => match alone::explain(&config, paths, &target, self.interval.get(), pause) {
+                Ok(answer) => answer,
+                Err(problem) => return failed(err, Exit::Failed, &problem),
+            },
+            Err(error) => {
+                let place = config.safety.journal.display();
+                return failed(err, Exit::Failed, &format!("the daemon of {place} cannot be asked: {error}"));
+            }
+        };
+        if answer.outcome != "done" {
+            return failed(err, Exit::Failed, &answer.detail);
+        }
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&answer).map_err(io::Error::other)?)?;
+        } else {
+            writeln!(out, "{}", answer.detail)?;
+            self.text(&answer.data, out)?;
+        }
+        out.flush()?;
+        Ok(Exit::Done)
+    }
+
+    fn text(&self, data: &Value, out: &mut dyn Write) -> io::Result<()> {
+        let policies = data.as_array().map_or(&[][..], Vec::as_slice);
+        if policies.is_empty() {
+            return writeln!(out, "  the configuration has no policies");
+        }
+        let mut hidden = 0;
+        for policy in policies {
+            if policy["matched"] == "no" && !self.all {
+                hidden += 1;
+                continue;
+            }
+            writeln!(out, "\npolicy {}: {}", word(policy, "policy"), word(policy, "state"))?;
+            if policy["matched"] != "yes" {
+                writeln!(out, "  not matched: {}", word(policy, "why"))?;
+                continue;
+            }
+            writeln!(out, "  when: {}", word(policy, "when"))?;
+            findings(&policy["findings"], out)?;
+            if policy["clear_findings"].as_array().is_some_and(|rows| !rows.is_empty()) {
+                writeln!(out, "  clear: {}", word(policy, "clear"))?;
+                findings(&policy["clear_findings"], out)?;
+            }
+            writeln!(out, "  next: {}", word(policy, "next"))?;
+        }
+        if hidden > 0 {
+            writeln!(out, "\n{hidden} more policies do not match it; --all shows them")?;
+        }
+        Ok(())
+    }
+}
+
+fn findings(rows: &Value, out: &mut dyn Write) -> io::Result<()> {
+    for row in rows.as_array().into_iter().flatten() {
+        writeln!(out, "    {}", word(row, "text"))?;
+    }
+    Ok(())
+}
+
+/// A text of the document; the daemon and this program are of one version, but may not be.
+fn word<'a>(document: &'a Value, key: &str) -> &'a str {
+    document[key].as_str().unwrap_or("-")
+}

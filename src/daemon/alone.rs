@@ -1,0 +1,180 @@
+//! An order by hand where no daemon runs: the same guard rails, journal and kernel layer, for one order.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use super::by_hand;
+use super::report::Reporter;
+use super::socket::{Answer, Request, Target, What};
+use super::surroundings::Surroundings;
+use crate::config::Config;
+use crate::enforce::apply::{Enforcer, Event};
+use crate::enforce::order::Done;
+use crate::enforce::plan::{Guard, Planned};
+use crate::kernel::layout::Paths;
+use crate::metrics::Own;
+use crate::model::{CollectorSet, Snapshot, WatchMethod};
+use crate::policy::engine::{Engine, View};
+use crate::sample::{Sampler, Settings, carried};
+
+/// How long an outcome may take: a kill's grace and a freeze's deadline are in it.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// How long undoing may take.
+const UNDO_WITHIN: Duration = Duration::from_secs(60);
+
+/// Guard rails and the way to the kernel, in a process that ends soon.
+pub struct Alone {
+    guard: Guard,
+    enforcer: Enforcer,
+    surroundings: Surroundings,
+    snapshot: Arc<Snapshot>,
+    done: Receiver<Done>,
+    recovered: usize,
+    reporter: Reporter,
+}
+
+impl Alone {
+    /// Takes the journal, and undoes what a former program left in it.
+    ///
+    /// # Errors
+    /// Says why it cannot: there are no cgroups, or somebody holds the journal.
+    pub fn new(config: &Config, paths: Paths) -> Result<Self, String> {
+        let settings = Settings {
+            paths: paths.clone(),
+            collectors: CollectorSet::default(),
+            watch: Some(WatchMethod::Walk),
+            ..Settings::default()
+        };
+        let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
+        let surroundings = Surroundings::new(sampler.layout(), paths);
+        let snapshot = sampler.pass();
+        let reporter =
+            Reporter::new(Arc::new(Own::new()), &config.safety).map_err(|error| error.to_string())?;
+        let (sender, done) = mpsc::channel();
+        let tell = move |event: &Event| {
+            if let Event::Done(done) = event {
+                // Who asked may be gone by now, and then nobody wants to know.
+                let _ = sender.send(done.clone());
+            }
+        };
+        let (enforcer, recovery) =
+            reporter.start(&config.safety, &surroundings, tell).map_err(|error| error.to_string())?;
+        let recovered = recovery.claims.len();
+        let guard = Guard::new(config.safety.clone());
+        Ok(Self { guard, enforcer, surroundings, snapshot, done, recovered, reporter })
+    }
+
+    /// Carries one order out, and waits for what comes of it.
+    pub fn answer(&mut self, request: &Request) -> Answer {
+        let target = match by_hand::target(request, &self.snapshot) {
+            Ok(target) => target,
+            Err(answer) => return answer,
+        };
+        let Some(target) = target else {
+            // Whatever a former program left was undone when the journal was opened.
+            let detail = match self.recovered {
+                0 => "nothing was left to undo".to_owned(),
+                count => format!("{count} changes of a former program were undone or closed"),
+            };
+            return Answer {
+                outcome: "done".to_owned(),
+                detail,
+                data: serde_json::json!({"undone": self.recovered}),
+            };
+        };
+        if request.what == What::Undo {
+            let detail = format!("{} changes of a former program were undone or closed", self.recovered);
+            return Answer { outcome: "done".to_owned(), detail, data: serde_json::Value::Null };
+        }
+        let wanted = match by_hand::request(&request.what, &target, request.dry_run, self.snapshot.at) {
+            Ok(wanted) => wanted,
+            Err(answer) => return answer,
+        };
+        self.surroundings.refresh();
+        let unsupported = self.surroundings.unsupported(&wanted.wish);
+        let view = View::pass(&self.snapshot);
+        let guard = &mut self.guard;
+        let planned = self
+            .surroundings
+            .with_facts(&target, &view, unsupported.as_deref(), |facts| guard.plan(&wanted, facts));
+        if let Planned::Nothing = planned {
+            return Answer::failed("nothing was planned".to_owned());
+        }
+        self.enforcer.carry_out(planned);
+        match self.done.recv_timeout(PATIENCE) {
+            Ok(done) => by_hand::answer(&done),
+            Err(_) => Answer::failed(format!("nothing came of it within {PATIENCE:?}")),
+        }
+    }
+
+    /// Undoes what is in force.
+    ///
+    /// # Errors
+    /// Says how much is left: the next `stockade undo` goes on.
+    pub fn undo(self) -> Result<(), String> {
+        let left = self.enforcer.shutdown(UNDO_WITHIN);
+        self.reporter.flush();
+        match left {
+            0 => Ok(()),
+            left => Err(format!("{left} changes could not be undone; try `stockade undo`")),
+        }
+    }
+}
+
+/// What the policies of a configuration make of a cgroup, from two samples.
+///
+/// # Errors
+/// When there are no cgroups to be found.
+pub fn explain(
+    config: &Config,
+    paths: Paths,
+    target: &Target,
+    interval: Duration,
+    pause: &mut dyn FnMut(Duration),
+) -> Result<Answer, String> {
+    let settings = Settings { paths, watch: Some(WatchMethod::Walk), ..Settings::default() };
+    let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
+    let mut engine = Engine::new(&config.rules);
+    engine.evaluate(&View::pass(&sampler.pass()));
+    pause(interval);
+    let snapshot = sampler.pass();
+    engine.evaluate(&View::pass(&snapshot));
+    let request = Request { target: Some(target.clone()), dry_run: true, what: What::Explain };
+    Ok(match by_hand::target(&request, &snapshot) {
+        Ok(Some(found)) => {
+            let explanations = engine.explain(&View::pass(&snapshot), &found.path);
+            by_hand::explained(&explanations, &found, snapshot.at)
+        }
+        Ok(None) => Answer::failed("no cgroup was named".to_owned()),
+        Err(answer) => answer,
+    })
+}
+
+/// Waits until the time is over, or for SIGINT, SIGTERM or SIGHUP; without a time, only for those.
+///
+/// # Errors
+/// When signals cannot be waited for.
+pub fn hold(time: Option<Duration>) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let over = async {
+            match time {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = over => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        Ok(())
+    })
+}

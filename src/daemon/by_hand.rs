@@ -1,0 +1,230 @@
+//! Orders by hand: from what is asked to a request for the guard rails, and from an outcome to an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::socket::{self, Answer, What};
+use crate::config;
+use crate::enforce::apply::Enforcer;
+use crate::enforce::order::Done;
+use crate::enforce::plan::{Request, Wish};
+use crate::model::{Identity, Snapshot, Value};
+use crate::policy::condition::Truth;
+use crate::policy::decision::Finding;
+use crate::policy::engine::{Explanation, Matched, Next};
+use crate::policy::rule::{Amount, Kill, Mode, OnDrift, Setting};
+use crate::policy::signal::{Quantity, Signal};
+
+/// The cgroup that is meant, if one is.
+pub(super) fn target(
+    request: &socket::Request,
+    snapshot: &Snapshot,
+) -> Result<Option<Arc<Identity>>, Answer> {
+    let Some(target) = &request.target else { return Ok(None) };
+    let found = snapshot.find(&target.path).filter(|found| found.identity.id == target.id);
+    found.map(|found| Some(Arc::clone(&found.identity))).ok_or_else(|| Answer {
+        outcome: "vanished".to_owned(),
+        detail: format!(
+            "{} is gone, or another cgroup has its name now",
+            crate::model::display_path(&target.path)
+        ),
+        data: serde_json::Value::Null,
+    })
+}
+
+/// What is asked, as the guard rails take it.
+pub(super) fn request(
+    what: &What,
+    target: &Arc<Identity>,
+    dry_run: bool,
+    noticed: Duration,
+) -> Result<Request, Answer> {
+    let (wish, ttl, allow_oom) = match what {
+        What::Set { assignments, ttl, allow_oom } => {
+            let set = config::assignments(assignments).map_err(Answer::failed)?;
+            let settings = set
+                .into_iter()
+                .map(|(knob, value)| Setting { knob, amount: Amount::Fixed(value), at_least: None })
+                .collect();
+            // A person may loosen what is there: it is what they say.
+            (Wish::Set { settings, on_drift: OnDrift::Yield, loosens: true }, *ttl, *allow_oom)
+        }
+        What::Freeze { ttl } => (Wish::Freeze, Some(*ttl), false),
+        What::Thaw => (Wish::Thaw, None, false),
+        What::Kill { signal, grace } => (Wish::Kill(Kill { signal: *signal, grace: *grace }), None, false),
+        What::Reclaim { bytes } => (Wish::Reclaim(Amount::Fixed(Value::of(*bytes))), None, false),
+        What::Undo => (Wish::Undo, None, false),
+        What::Explain => return Err(Answer::failed("only a daemon with policies can explain".to_owned())),
+    };
+    let mode = Some(if dry_run { Mode::DryRun } else { Mode::Enforce });
+    Ok(Request { ttl, allow_oom, mode, ..Request::by_hand(target, wish, noticed) })
+}
+
+/// What came of an order.
+pub(super) fn answer(done: &Done) -> Answer {
+    let changes: Vec<serde_json::Value> = done
+        .changes
+        .iter()
+        .map(|change| {
+            json!({
+                "control": change.knob.to_string(),
+                "before": change.before.to_string(),
+                "after": change.after.to_string(),
+            })
+        })
+        .collect();
+    let mut detail = format!("{} {}", done.order.deed.name(), done.order.target.display);
+    for change in &done.changes {
+        detail.push_str(&format!(", {} {} -> {}", change.knob, change.before, change.after));
+    }
+    if !done.detail.is_empty() {
+        detail.push_str(&format!(": {}", done.detail));
+    }
+    Answer {
+        outcome: done.outcome.name().to_owned(),
+        detail,
+        data: json!({"cgroup": &*done.order.target.display, "changes": changes}),
+    }
+}
+
+/// Undoes everything.
+pub(super) fn undone(enforcer: &Enforcer, within: Duration) -> Answer {
+    let before = enforcer.active().len();
+    if enforcer.undo_all(within) {
+        let left = enforcer.active().len();
+        let detail = match (before, left) {
+            (0, _) => "nothing was left to undo".to_owned(),
+            (_, 0) => format!("{before} changes were undone"),
+            _ => return Answer::failed(format!("{left} of {before} changes could not be undone")),
+        };
+        Answer { outcome: "done".to_owned(), detail, data: json!({"undone": before}) }
+    } else {
+        Answer::failed(format!("not everything was undone within {within:?}"))
+    }
+}
+
+/// What the policies think of a cgroup.
+pub(super) fn explained(explanations: &[Explanation], target: &Identity, now: Duration) -> Answer {
+    Answer {
+        outcome: "done".to_owned(),
+        detail: target.display.to_string(),
+        data: json!(explanations.iter().map(|each| explanation(each, now)).collect::<Vec<_>>()),
+    }
+}
+
+fn explanation(of: &Explanation, now: Duration) -> serde_json::Value {
+    let (matched, why) = match of.matched {
+        Matched::Yes => ("yes", String::new()),
+        Matched::TooYoung { until } => {
+            ("too_young", format!("it is younger than `min_age`, for another {}", left(until, now)))
+        }
+        Matched::Excluded => ("excluded", "its `not` leaves the cgroup out".to_owned()),
+        Matched::No => ("no", "nothing in its `match` is about the cgroup".to_owned()),
+    };
+    let step = of.step.and_then(|step| of.policy.steps.get(step));
+    json!({
+        "policy": &*of.policy.name,
+        "matched": matched,
+        "why": why,
+        "state": of.state,
+        "step": step.map(|step| step.action.name()),
+        "when": truth(of.when),
+        "findings": of.findings.iter().map(finding).collect::<Vec<_>>(),
+        "clear": truth(of.clear),
+        "clear_findings": of.clear_findings.iter().map(finding).collect::<Vec<_>>(),
+        "next": next(&of.next, now),
+    })
+}
+
+fn left(until: Duration, now: Duration) -> String {
+    format!("{:.1} s", until.saturating_sub(now).as_secs_f64())
+}
+
+const fn truth(truth: Truth) -> &'static str {
+    match truth {
+        Truth::True => "true",
+        Truth::False => "false",
+        Truth::Unknown => "unknown",
+    }
+}
+
+fn next(next: &Next, now: Duration) -> String {
+    match next {
+        Next::Nothing => "nothing, as long as `when` does not hold".to_owned(),
+        Next::Step { step, action, at } if *at <= now => format!("step {} ({action}), at once", step + 1),
+        Next::Step { step, action, at } => format!("step {} ({action}) in {}", step + 1, left(*at, now)),
+        Next::Spared { reason } => format!("nothing: {reason}"),
+        Next::Exhausted { at } => {
+            format!("no further step; the last one has {} left to help", left(*at, now))
+        }
+        Next::Undo { at: Some(at) } => {
+            format!("what was done is undone when `clear` holds, in {} at the latest", left(*at, now))
+        }
+        Next::Undo { at: None } => "what was done is undone when `clear` holds".to_owned(),
+        Next::Watching { at } => format!("it rests for another {}", left(*at, now)),
+    }
+}
+
+/// One comparison, for programs and for people.
+fn finding(of: &Finding) -> serde_json::Value {
+    let quantity = Signal::from_name(&of.signal).map_or(Quantity::Count, Signal::quantity);
+    let show =
+        |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| amount(value, quantity));
+    let margin = of.value.zip(of.threshold).map(|(value, threshold)| match of.compare {
+        "below" => threshold - value,
+        _ => value - threshold,
+    });
+    let mut text = format!(
+        "{:7} {} of {} is {}, {} {}",
+        truth(of.truth),
+        of.signal,
+        of.of,
+        show(of.value),
+        of.compare,
+        show(of.threshold)
+    );
+    if let Some(margin) = margin {
+        let side = if margin >= 0.0 { "past it by" } else { "short of it by" };
+        text.push_str(&format!(" ({side} {})", amount(margin.abs(), quantity)));
+    }
+    if !of.hold.is_zero() {
+        text.push_str(&format!(", for {:.1} s of {:.1} s", of.held.as_secs_f64(), of.hold.as_secs_f64()));
+    }
+    json!({
+        "text": text,
+        "signal": of.signal,
+        "of": of.of,
+        "value": of.value,
+        "compare": of.compare,
+        "threshold": of.threshold,
+        "margin": margin,
+        "held_seconds": of.held.as_secs_f64(),
+        "hold_seconds": of.hold.as_secs_f64(),
+        "truth": truth(of.truth),
+    })
+}
+
+/// A number as people read it.
+fn amount(value: f64, quantity: Quantity) -> String {
+    let bytes = |value: f64| {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        let mut scaled = value;
+        let mut unit = 0;
+        while scaled.abs() >= 1024.0 && unit + 1 < units.len() {
+            scaled /= 1024.0;
+            unit += 1;
+        }
+        if unit == 0 { format!("{scaled:.0} {}", units[0]) } else { format!("{scaled:.1} {}", units[unit]) }
+    };
+    match quantity {
+        Quantity::Bytes => bytes(value),
+        Quantity::BytesPerSecond => format!("{}/s", bytes(value)),
+        Quantity::Count => format!("{value:.0}"),
+        Quantity::CountPerSecond => format!("{value:.1}/s"),
+        Quantity::Cores => format!("{value:.2} cores"),
+        Quantity::Share => format!("{:.1} %", value * 100.0),
+        Quantity::Seconds => format!("{value:.1} s"),
+    }
+}

@@ -1,0 +1,197 @@
+//! What enforcement did, to those who want to know: metrics, the audit, the log, messages, and whoever waits for an answer.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::surroundings::Surroundings;
+use crate::enforce::apply::{
+    Deadlines, DriftAnswer, DriftSeen, Enforcer, Event, ForeignWriter, Settings, StartError,
+};
+use crate::enforce::audit::AuditLog;
+use crate::enforce::journal::Recovery;
+use crate::enforce::notify::Notifier;
+use crate::enforce::order::{Deed, Done, Outcome};
+use crate::enforce::plan::BY_HAND;
+use crate::enforce::safety::Safety;
+use crate::enforce::stats::Stats;
+use crate::metrics::{Enforcement, Own};
+use crate::model::Writer;
+use crate::policy::rule::Rules;
+use crate::sample::Written;
+
+/// Where everything that happened is told. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    own: Arc<Own>,
+    audit: AuditLog,
+    stats: Arc<Stats>,
+    notifier: Notifier,
+}
+
+impl Reporter {
+    /// Starts the threads that write the audit and send messages.
+    pub fn new(own: Arc<Own>, safety: &Safety) -> io::Result<Self> {
+        let stats = Arc::new(Stats::default());
+        let audit = AuditLog::start(safety, Arc::clone(&stats))?;
+        let told = audit.clone();
+        let notifier = Notifier::start(Arc::clone(&stats), move |notified| {
+            if let Err(why) = &notified.result {
+                tracing::warn!(to = notified.to, why, "a message did not arrive");
+            }
+            told.notified(&notified);
+        })?;
+        Ok(Self { own, audit, stats, notifier })
+    }
+
+    /// Starts enforcement, and tells what a former program had left. `then` is called after everybody else was told.
+    pub fn start(
+        &self,
+        safety: &Safety,
+        surroundings: &Surroundings,
+        then: impl Fn(&Event) + Send + 'static,
+    ) -> Result<(Enforcer, Recovery), StartError> {
+        let settings = Settings {
+            journal: safety.journal.clone(),
+            boot: surroundings.boot_id(),
+            deadlines: Deadlines::default(),
+        };
+        let (notifier, told) = (self.notifier.clone(), self.clone());
+        let (enforcer, recovery) = Enforcer::start(
+            settings,
+            Arc::clone(surroundings.control()) as Arc<_>,
+            Arc::clone(&self.stats),
+            move |order, notify| notifier.send(order, notify),
+            move |event| {
+                match &event {
+                    Event::Done(done) => told.done(done),
+                    Event::Drift(drift) => told.drift(drift),
+                }
+                then(&event);
+            },
+        )?;
+        self.recovered(&recovery);
+        Ok((enforcer, recovery))
+    }
+
+    /// Takes the rules of another configuration: their series begin at zero.
+    pub fn configure(&self, rules: &Rules, safety: &Safety) {
+        self.audit.replace(safety);
+        let limits = rules.limits.iter().map(|rule| Arc::clone(&rule.name));
+        let policies = rules.policies.iter().map(|policy| Arc::clone(&policy.name));
+        self.stats.configure(limits.chain(policies));
+        for rule in &rules.limits {
+            self.own.expect_decisions(&rule.name, "set");
+        }
+        for policy in &rules.policies {
+            for step in &policy.steps {
+                self.own.expect_decisions(&policy.name, step.action.name());
+            }
+        }
+    }
+
+    /// The policies were judged, which took so long.
+    pub fn evaluated(&self, took: Duration) {
+        self.own.evaluated(took);
+    }
+
+    /// The policies were judged between two passes.
+    pub fn woken(&self, cause: &'static str) {
+        self.own.woken(cause);
+    }
+
+    /// A configuration was read again, or could not be.
+    pub fn reloaded(&self, problem: Option<&str>) {
+        self.audit.reload(problem.map_or(Ok(()), Err));
+    }
+
+    /// Somebody wrote a control.
+    pub fn written(&self, written: &Written, writer: &ForeignWriter) {
+        if written.writer == Writer::Own {
+            return;
+        }
+        for change in &written.changes {
+            let (before, after) = (change.before.as_ref(), change.after.as_ref());
+            self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
+        }
+    }
+
+    /// Where everything stands.
+    pub fn show(&self, told: Enforcement) {
+        self.own.set_enforcement(told);
+    }
+
+    /// Waits until the audit is on disk.
+    pub fn flush(&self) {
+        self.audit.flush(Duration::from_secs(5));
+    }
+
+    fn done(&self, done: &Done) {
+        let (order, action) = (&done.order, done.order.deed.name());
+        self.own.decided(&order.rule, action, done.outcome);
+        if done.outcome == Outcome::Applied {
+            self.own.reacted(action, done.reaction);
+            if matches!(order.deed, Deed::Undo) {
+                self.notifier.resolved(order);
+            }
+        }
+        self.audit.done(done);
+        let (rule, cgroup, outcome) = (&*order.rule, &*order.target.display, done.outcome.name());
+        let changes: Vec<String> = done
+            .changes
+            .iter()
+            .map(|change| format!("{} {} -> {}", change.knob, change.before, change.after))
+            .collect();
+        let (changes, detail) = (changes.join(", "), &done.detail);
+        // A standing limit is set on every cgroup that it matches: the audit has each.
+        let told = order.step.is_some() || rule == BY_HAND;
+        match done.outcome {
+            Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported => {
+                tracing::warn!(rule, action, cgroup, outcome, changes, detail, "an action came to nothing");
+            }
+            _ if told => tracing::info!(rule, action, cgroup, outcome, changes, detail, "decided"),
+            _ => tracing::debug!(rule, action, cgroup, outcome, changes, detail, "decided"),
+        }
+    }
+
+    fn drift(&self, drift: &DriftSeen) {
+        let file = drift.knob.file();
+        let (answer, rules) = match &drift.answer {
+            DriftAnswer::Yielded(rules) => ("yield", rules.clone()),
+            DriftAnswer::Reasserted(rule, _) => ("reassert", vec![Arc::clone(rule)]),
+        };
+        for rule in &rules {
+            self.own.drifted(rule, file, answer);
+        }
+        self.audit.drift(drift);
+        tracing::warn!(
+            cgroup = &*drift.target.display,
+            control = %drift.knob,
+            ours = %drift.ours,
+            theirs = %drift.theirs,
+            pid = drift.writer.pid,
+            command = drift.writer.command,
+            answer,
+            "another program wrote a control that a rule keeps"
+        );
+    }
+
+    fn recovered(&self, recovery: &Recovery) {
+        self.audit.recovery(recovery);
+        let damage = &recovery.damage;
+        if damage.torn > 0 || damage.corrupt > 0 {
+            tracing::error!(
+                torn_bytes = damage.torn,
+                corrupt_lines = damage.corrupt,
+                kept = damage.kept.as_ref().map(|path| path.display().to_string()),
+                "the journal was damaged; what was torn off is kept"
+            );
+        }
+        if !recovery.claims.is_empty() {
+            tracing::warn!(
+                changes = recovery.claims.len(),
+                "a former program ended without undoing what it did: it is undone now, the audit has each"
+            );
+        }
+    }
+}

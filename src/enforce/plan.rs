@@ -1,0 +1,262 @@
+//! PURE: the guard rails. A request and the facts go in; an order, or a refusal with its reason, comes out.
+//!
+//! The rails stand in this order, and the first that does not let a request pass names the outcome:
+//!
+//! 1. mode: the stricter of the general one and the rule's own; `observe` plans nothing;
+//! 2. identity: the target stands under its path, with its kernel id;
+//! 3. protection, built in and configured, and [`Safety::scope`];
+//! 4. ownership: who manages the target, and whether that owner may be written;
+//! 5. what the host can do;
+//! 6. cooldown;
+//! 7. the kill budgets;
+//! 8. minimum use: no limit below what is used now, unless the rule allows the OOM killer.
+//!
+//! What takes something back ([`Wish::Undo`], [`Wish::Thaw`]) passes them all, whatever the mode has become. What only
+//! tells somebody ([`Wish::Notify`]) passes 3 to 5: it touches nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::amount::{not_below_use, resolve, set_to, used_now};
+use super::budget::Kills;
+use super::order::{Deed, Done, Order, Outcome};
+use super::protection::Protection;
+pub use super::request::{BY_HAND, Request, Wish};
+use super::safety::{Safety, Writer};
+use crate::model::{Cgroup, Identity, Snapshot};
+use crate::policy::rule::Mode;
+
+/// Who manages a cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// systemd made it.
+    Systemd,
+    /// A container runtime of this name made it.
+    Runtime(String),
+    /// Nobody else.
+    #[default]
+    Unowned,
+}
+
+/// Where the processes live that nobody may stop: one path for each hierarchy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Residents {
+    /// This program.
+    pub own: Vec<Box<[u8]>>,
+    /// PID 1.
+    pub init: Vec<Box<[u8]>>,
+    /// Kernel threads.
+    pub kernel_threads: Vec<Box<[u8]>>,
+}
+
+/// What a plan needs to know, found out by the caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The present (monotonic), never earlier than at the call before.
+    pub now: Duration,
+    /// The last full look at the host.
+    pub snapshot: &'a Snapshot,
+    /// Newer looks at some cgroups, sorted by path; some may be younger than the snapshot.
+    pub fresh: &'a [Cgroup],
+    /// Who lives where.
+    pub residents: &'a Residents,
+    /// Who manages the target.
+    pub ownership: &'a Ownership,
+    /// Whether that owner gave the target to whoever wants it: it lies inside a subtree marked as delegated.
+    pub delegated: bool,
+    /// Why this host cannot do what is wished, where it cannot.
+    pub unsupported: Option<&'a str>,
+}
+
+/// What the guard rails made of a request.
+#[derive(Clone, Debug)]
+pub enum Planned {
+    /// To be done.
+    Go(Order),
+    /// To be reported as if it were done.
+    DryRun(Order),
+    /// Not to be done.
+    Refused {
+        /// What was wished.
+        order: Order,
+        /// Which rail refused it.
+        outcome: Outcome,
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// Not even reported: the mode is `observe`.
+    Nothing,
+}
+
+impl Planned {
+    /// A refusal as what came of the order.
+    #[must_use]
+    pub fn refusal(order: Order, outcome: Outcome, reason: String, now: Duration) -> Done {
+        let reaction = now.saturating_sub(order.noticed);
+        Done { order: Arc::new(order), outcome, detail: reason, changes: Vec::new(), reaction }
+    }
+}
+
+/// The guard rails, and how many kills they let pass.
+#[derive(Debug)]
+pub struct Guard {
+    safety: Safety,
+    protection: Protection,
+    kills: Kills,
+    /// What a dry run would have killed: it then decides like the real run.
+    shadow: Kills,
+    next_id: u64,
+}
+
+impl Guard {
+    /// Guard rails as configured.
+    #[must_use]
+    pub fn new(safety: Safety) -> Self {
+        let protection = Protection::new(&safety);
+        Self { safety, protection, kills: Kills::default(), shadow: Kills::default(), next_id: 1 }
+    }
+
+    /// Takes another configuration. The kills so far keep counting.
+    pub fn replace(&mut self, safety: Safety) {
+        self.protection = Protection::new(&safety);
+        self.safety = safety;
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn safety(&self) -> &Safety {
+        &self.safety
+    }
+
+    /// Holds a request to the rails. A kill that passes is counted.
+    pub fn plan(&mut self, request: &Request, facts: &Facts<'_>) -> Planned {
+        let mode = match (request.by_hand, request.mode) {
+            // The mode is about what the program does by itself: who orders something by hand wants it done.
+            (true, own) => own.unwrap_or(Mode::Enforce),
+            (false, Some(own)) => own.min(self.safety.mode),
+            (false, None) => self.safety.mode,
+        };
+        if mode == Mode::Observe && !request.wish.takes_back() {
+            return Planned::Nothing;
+        }
+        let fresh = facts.fresh.binary_search_by(|cgroup| cgroup.identity.path.cmp(&request.target.path));
+        let fresh = fresh.ok().map(|at| &facts.fresh[at]);
+        let target = fresh.or_else(|| facts.snapshot.find(&request.target.path));
+        let target = target.filter(|found| found.identity.id == request.target.id && found.ended.is_none());
+        let (deed, resolved) = resolve(&request.wish, target.map(|found| &found.readings));
+        let mut order = self.order(request, deed, facts.now, mode);
+        if request.wish.takes_back() {
+            return Planned::Go(order);
+        }
+        if target.is_none() {
+            let reason = format!("{} is gone, or another cgroup has its name now", request.target.display);
+            return Planned::Refused { order, outcome: Outcome::Vanished, reason };
+        }
+        let passed = self
+            .may_touch(request, facts)
+            .and_then(|()| self.can_be_done(request, facts, resolved, order.dry_run));
+        if let Err((outcome, reason)) = passed {
+            return Planned::Refused { order, outcome, reason };
+        }
+        if let (Deed::Set { values, .. }, Some(target)) = (&mut order.deed, target) {
+            let seen = values.iter().filter(|_| !order.loosens);
+            order.seen =
+                seen.filter_map(|(knob, _)| Some((knob.clone(), set_to(knob, &target.controls)?))).collect();
+            for (knob, value) in values {
+                let used = used_now(knob, &target.readings);
+                *value = not_below_use(knob, value, used, request.allow_oom);
+            }
+        }
+        if order.dry_run { Planned::DryRun(order) } else { Planned::Go(order) }
+    }
+
+    fn order(&mut self, request: &Request, deed: Deed, now: Duration, mode: Mode) -> Order {
+        let id = self.next_id;
+        self.next_id += 1;
+        let ttl = match deed {
+            Deed::Freeze => {
+                Some(request.ttl.map_or(self.safety.freeze_max, |ttl| ttl.min(self.safety.freeze_max)))
+            }
+            Deed::Set { .. } => request.ttl,
+            _ => None,
+        };
+        Order {
+            id,
+            rule: Arc::clone(&request.rule),
+            step: request.step,
+            target: Arc::clone(&request.target),
+            deed,
+            expires: ttl.map(|ttl| now + ttl),
+            allow_oom: request.allow_oom,
+            loosens: matches!(request.wish, Wish::Set { loosens: true, .. }),
+            seen: Vec::new(),
+            noticed: request.noticed,
+            evidence: request.evidence.clone(),
+            dry_run: mode != Mode::Enforce,
+        }
+    }
+
+    /// Whether a policy's action on a cgroup would be refused for what the cgroup is.
+    #[must_use]
+    pub fn is_untouchable(&self, target: &Identity, facts: &Facts<'_>) -> bool {
+        self.refusal_of(target, facts).is_some()
+    }
+
+    /// Protection, scope and ownership.
+    fn may_touch(&self, request: &Request, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
+        if matches!(request.wish, Wish::Notify(_)) {
+            return Ok(());
+        }
+        self.refusal_of(&request.target, facts).map_or(Ok(()), Err)
+    }
+
+    fn refusal_of(&self, target: &Identity, facts: &Facts<'_>) -> Option<(Outcome, String)> {
+        if let Some(reason) = self.protection.refuses(target, facts.residents, facts.snapshot) {
+            return Some((Outcome::Protected, reason));
+        }
+        let writers = &self.safety.writers;
+        let (owner, key, writer) = match facts.ownership {
+            _ if facts.delegated => ("nobody else", "unowned", writers.unowned),
+            Ownership::Unowned => ("nobody else", "unowned", writers.unowned),
+            Ownership::Systemd => ("systemd", "systemd", writers.systemd),
+            Ownership::Runtime(name) => (name.as_str(), "runtimes", writers.runtimes),
+        };
+        let what = &target.display;
+        match writer {
+            Writer::Cgroupfs => None,
+            Writer::Refuse => Some((
+                Outcome::NotOwner,
+                format!("{owner} manages {what}, and `safety.writers.{key}` is `refuse`"),
+            )),
+            Writer::Dbus => Some((
+                Outcome::NotOwner,
+                format!(
+                    "{owner} manages {what}, and this version cannot ask it over D-Bus (`safety.writers.{key}`): \
+                     delegate the subtree (`Delegate=yes`), or set `safety.writers.{key}: cgroupfs`"
+                ),
+            )),
+        }
+    }
+
+    /// What the host can do, cooldown and budget.
+    fn can_be_done(
+        &mut self,
+        request: &Request,
+        facts: &Facts<'_>,
+        resolved: Result<(), String>,
+        dry_run: bool,
+    ) -> Result<(), (Outcome, String)> {
+        let supported = facts.unsupported.map_or(Ok(()), |reason| Err(reason.to_owned()));
+        supported.and(resolved).map_err(|reason| (Outcome::Unsupported, reason))?;
+        if let Some(until) = request.rests_until {
+            let left = until.saturating_sub(facts.now).as_secs_f64();
+            return Err((Outcome::Cooldown, format!("the policy rests for another {left:.1} s")));
+        }
+        if matches!(request.wish, Wish::Kill(_)) {
+            let kills = if dry_run { &mut self.shadow } else { &mut self.kills };
+            let (host, one) = (self.safety.kill_host, self.safety.kill_target);
+            kills.count(&request.target, host, one, facts.now).map_err(|reason| (Outcome::Budget, reason))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! What claims leave to be written when they end, and who is in the way.
+
+use std::sync::Arc;
+
+use super::actuator::{Fault, Held};
+use super::ledger::{Ended, Restore};
+use super::order::{Change, Outcome};
+use super::stats::lock;
+use super::worker::{Ending, Shared, Which};
+use crate::model::{Identity, Value};
+
+impl Shared {
+    pub fn undo(&self, target: &Arc<Identity>, which: &Which, why: &'static str, dry_run: bool) -> Ending {
+        let ended = lock(&self.books).ledger.release(target, |_, claim| which.is_match(claim));
+        if ended.is_empty() {
+            let outcome = if dry_run { Outcome::DryRun } else { Outcome::Applied };
+            return Ending::new(outcome, "nothing of it was in force");
+        }
+        match self.actuator.open(target) {
+            Ok(held) => {
+                let (changes, unfinished) = self.put_back(target, &*held, ended, why);
+                ending_of_undo(changes, unfinished)
+            }
+            Err(fault) if fault.outcome == Outcome::Vanished => {
+                self.close_vanished(target, &ended);
+                Ending::applied("the cgroup is gone, and what was done to it with it")
+            }
+            Err(fault) => Ending { unfinished: ended, ..fault.into() },
+        }
+    }
+
+    /// Writes what ended claims leave to be written, in their order. Gives what changed, and what could not be written.
+    pub fn put_back(
+        &self,
+        target: &Identity,
+        held: &dyn Held,
+        ended: Vec<Ended>,
+        why: &'static str,
+    ) -> (Vec<Change>, Vec<Ended>) {
+        let (mut changes, mut unfinished) = (Vec::new(), Vec::new());
+        for each in ended {
+            match self.put_back_one(target, held, &each) {
+                Ok(Back::Done(change)) => {
+                    changes.extend(change);
+                    lock(&self.books).note(|journal| journal.undone(each.claim.entry, why));
+                }
+                Ok(Back::ChangedHands) => {
+                    lock(&self.books).note(|journal| journal.closed(each.claim.entry, "changed_hands"));
+                }
+                Err(fault) if fault.outcome == Outcome::Vanished => {
+                    self.close_vanished(target, std::slice::from_ref(&each));
+                }
+                Err(_) => unfinished.push(each),
+            }
+        }
+        (changes, unfinished)
+    }
+
+    fn put_back_one(&self, target: &Identity, held: &dyn Held, ended: &Ended) -> Result<Back, Fault> {
+        match (&ended.restore, &ended.knob) {
+            (Restore::Thaw, _) => {
+                held.thaw()?;
+                Ok(Back::Done(None))
+            }
+            (Restore::Original(saved), _) => {
+                let before = held.read(&saved.knob)?;
+                if before == saved.value {
+                    return Ok(Back::Done(None));
+                }
+                if changed_hands(ended, &before) {
+                    return Ok(Back::ChangedHands);
+                }
+                held.restore(saved)?;
+                let after = held.read(&saved.knob)?;
+                Ok(Back::Done(Some(Change { knob: saved.knob.clone(), before, after })))
+            }
+            (Restore::Next { entry, value }, Some(knob)) => {
+                let before = held.read(knob)?;
+                if changed_hands(ended, &before) {
+                    return Ok(Back::ChangedHands);
+                }
+                // Without a line in the journal it is still right to loosen: the claim's own line says what was before.
+                lock(&self.books).note(|journal| {
+                    let _ = journal.intended(*entry);
+                });
+                self.put(target, held, *entry, knob, value, before).map(Back::Done)
+            }
+            (Restore::Next { .. }, None) | (Restore::Nothing, _) => Ok(Back::Done(None)),
+        }
+    }
+
+    fn close_vanished(&self, target: &Identity, ended: &[Ended]) {
+        let mut books = lock(&self.books);
+        let rest = books.ledger.gone(target);
+        for claim in ended.iter().map(|each| &each.claim).chain(&rest) {
+            books.note(|journal| journal.closed(claim.entry, "vanished"));
+        }
+    }
+
+    /// Tries once more. A control that was claimed anew since gets its original back when that claim ends.
+    pub fn retry(&self, target: &Arc<Identity>, ended: Vec<Ended>) -> Vec<Ended> {
+        let mut again = Vec::new();
+        for each in ended {
+            let adopted = match &each.restore {
+                Restore::Original(saved) => lock(&self.books).ledger.adopt(target, saved),
+                Restore::Thaw => lock(&self.books).ledger.is_frozen(target),
+                Restore::Next { .. } | Restore::Nothing => false,
+            };
+            if adopted {
+                lock(&self.books).note(|journal| journal.undone(each.claim.entry, "claimed anew"));
+            } else {
+                again.push(each);
+            }
+        }
+        if again.is_empty() {
+            return again;
+        }
+        match self.actuator.open(target) {
+            Ok(held) => self.put_back(target, &*held, again, "retried").1,
+            Err(fault) if fault.outcome == Outcome::Vanished => {
+                self.close_vanished(target, &again);
+                Vec::new()
+            }
+            Err(_) => again,
+        }
+    }
+}
+
+/// Whether a control is no longer what was put there.
+fn changed_hands(ended: &Ended, present: &Value) -> bool {
+    ended.written.as_ref().is_some_and(|written| written != present)
+}
+
+/// What came of putting one thing back.
+enum Back {
+    Done(Option<Change>),
+    /// Somebody else wrote it since: theirs stays.
+    ChangedHands,
+}
+
+pub(super) fn ending_of_undo(changes: Vec<Change>, unfinished: Vec<Ended>) -> Ending {
+    let (outcome, detail) = if unfinished.is_empty() {
+        (Outcome::Applied, "undone")
+    } else {
+        (Outcome::Failed, "some of it could not be put back yet: it is tried again")
+    };
+    Ending { changes, unfinished, ..Ending::new(outcome, detail) }
+}

@@ -1,0 +1,390 @@
+//! One task on one cgroup, carried out from beginning to end on a thread that may block.
+//!
+//! The desk ([`super::apply`]) gives out one task at a time for each cgroup, so nothing of a cgroup's claims changes
+//! under a task's feet. The books are locked for bookkeeping and the journal's sync, never while the kernel is asked.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::actuator::{Actuator, Fault, Held, Saved};
+use super::amount::not_below_use;
+use super::apply::{DriftAnswer, DriftSeen, ForeignWriter, Settings};
+use super::journal::{Intent, Journal, JournalError};
+use super::ledger::{Claim, Drift, Ended, Ledger, Setting};
+use super::order::{Change, Deed, Done, Order, Outcome};
+use super::stats::{Stats, lock};
+use super::undo::ending_of_undo;
+use crate::model::{Identity, Knob, Value};
+use crate::policy::rule::OnDrift;
+
+/// What every worker uses.
+pub(super) struct Shared {
+    pub actuator: Arc<dyn Actuator>,
+    pub settings: Settings,
+    pub books: Mutex<Books>,
+    pub stats: Arc<Stats>,
+}
+
+/// Ledger and journal, always changed together.
+pub(super) struct Books {
+    pub ledger: Ledger,
+    /// Opened at the first claim where there was none at the start.
+    pub journal: Option<Journal>,
+}
+
+impl Books {
+    fn journal(&mut self, settings: &Settings) -> Result<&mut Journal, JournalError> {
+        if self.journal.is_none() {
+            self.journal = Some(Journal::open(&settings.journal, &settings.boot)?);
+        }
+        Ok(self.journal.as_mut().expect("it was just opened"))
+    }
+
+    /// Notes something in the journal, which is there if anything was ever claimed.
+    pub fn note(&mut self, note: impl FnOnce(&mut Journal)) {
+        if let Some(journal) = &mut self.journal {
+            note(journal);
+        }
+    }
+}
+
+/// Which claims an undo ends.
+#[derive(Clone, Debug)]
+pub(super) enum Which {
+    Rule(Arc<str>),
+    Entries(Vec<u64>),
+    All,
+}
+
+impl Which {
+    pub fn is_match(&self, claim: &Claim) -> bool {
+        match self {
+            Self::Rule(rule) => claim.rule == *rule,
+            Self::Entries(entries) => entries.contains(&claim.entry),
+            Self::All => true,
+        }
+    }
+}
+
+/// What a worker is to do.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// An order from outside.
+    Carry(Arc<Order>),
+    /// The end of claims.
+    Undo { order: Arc<Order>, which: Which, why: &'static str },
+    /// What could not be put back is tried again, this long after the last time.
+    Retry { ended: Vec<Ended>, pause: Duration },
+    /// Another one wrote a claimed control.
+    Foreign { knob: Knob, writer: ForeignWriter },
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Finished {
+    pub done: Option<Done>,
+    pub drift: Option<DriftSeen>,
+    /// What could not be put back.
+    pub unfinished: Vec<Ended>,
+}
+
+/// What an order came to, before it is told.
+pub(super) struct Ending {
+    pub outcome: Outcome,
+    pub detail: String,
+    pub changes: Vec<Change>,
+    pub unfinished: Vec<Ended>,
+}
+
+impl Ending {
+    pub fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self { outcome, detail: detail.into(), changes: Vec::new(), unfinished: Vec::new() }
+    }
+
+    pub fn applied(detail: impl Into<String>) -> Self {
+        Self::new(Outcome::Applied, detail)
+    }
+}
+
+impl From<Fault> for Ending {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.outcome, fault.message)
+    }
+}
+
+impl From<JournalError> for Ending {
+    /// What cannot be undone for sure is not done.
+    fn from(error: JournalError) -> Self {
+        Self::new(Outcome::Failed, error.to_string())
+    }
+}
+
+/// The present, on the clock that [`crate::model::Snapshot::at`] is of.
+pub(super) fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
+impl Shared {
+    /// Does it.
+    pub fn work(&self, target: &Arc<Identity>, work: Work) -> Finished {
+        match work {
+            Work::Carry(order) => {
+                let ending = self.carry(&order).unwrap_or_else(|ending| ending);
+                finished(order, ending)
+            }
+            Work::Undo { order, which, why } => {
+                let ending = self.undo(target, &which, why, order.dry_run);
+                finished(order, ending)
+            }
+            Work::Retry { ended, .. } => {
+                Finished { unfinished: self.retry(target, ended), ..Finished::default() }
+            }
+            Work::Foreign { knob, writer } => {
+                Finished { drift: self.foreign(target, &knob, writer), ..Finished::default() }
+            }
+        }
+    }
+
+    fn carry(&self, order: &Arc<Order>) -> Result<Ending, Ending> {
+        let deadlines = &self.settings.deadlines;
+        match &order.deed {
+            Deed::Undo => {
+                let which = Which::Rule(Arc::clone(&order.rule));
+                return Ok(self.undo(&order.target, &which, "ordered", order.dry_run));
+            }
+            Deed::Notify(_) => return Ok(Ending::applied("")),
+            _ => {}
+        }
+        let held = self.actuator.open(&order.target)?;
+        match &order.deed {
+            Deed::Set { values, on_drift } => self.set(order, &*held, values, *on_drift),
+            Deed::Freeze => self.freeze(order, &*held),
+            Deed::Thaw => self.thaw(order, &*held),
+            Deed::Kill(kill) => {
+                let freezes = held.kill_may_freeze();
+                self.passing(order, freezes.then_some(None), || held.kill(*kill, deadlines.kill))?;
+                Ok(Ending::applied("no process is left"))
+            }
+            Deed::Reclaim(bytes) => {
+                let original = held.reclaim_writes()?.map(|knob| held.save(&knob)).transpose()?;
+                let reclaimed = self.passing(order, original.map(Some), || held.reclaim(*bytes))?;
+                Ok(Ending::applied(format!("{reclaimed} of {bytes} bytes reclaimed")))
+            }
+            Deed::Notify(_) | Deed::Undo => unreachable!("they need no cgroup, and are done above"),
+        }
+    }
+
+    /// Does what turns a control or freezes for a moment and puts it back itself: the journal has it meanwhile, for the case
+    /// that nobody lives to put it back. `turned` is the freezer (`Some(None)`), a control, or nothing at all.
+    #[expect(clippy::option_option, reason = "nothing, the freezer, or a control")]
+    fn passing<T>(
+        &self,
+        order: &Order,
+        turned: Option<Option<Saved>>,
+        act: impl FnOnce() -> Result<T, Fault>,
+    ) -> Result<T, Ending> {
+        let Some(control) = turned else { return Ok(act()?) };
+        let entry = {
+            let mut books = lock(&self.books);
+            let journal = books.journal(&self.settings)?;
+            let entry = journal.next_entry();
+            let control = control.as_ref().map(|original| (original, &original.value));
+            let (rule, target) = (&*order.rule, &*order.target);
+            journal.claim(&[Intent { entry, order: order.id, rule, target, control, ttl: None }])?;
+            entry
+        };
+        let done = act();
+        lock(&self.books).note(|journal| journal.undone(entry, "put back"));
+        Ok(done?)
+    }
+
+    /// Claims the controls, all or none.
+    fn set(
+        &self,
+        order: &Order,
+        held: &dyn Held,
+        values: &[(Knob, Value)],
+        on_drift: OnDrift,
+    ) -> Result<Ending, Ending> {
+        let mut wanted: Vec<(Saved, Value, Value)> = Vec::with_capacity(values.len());
+        for (knob, value) in values {
+            let before = held.read(knob)?;
+            let seen = order.seen.iter().find(|(which, _)| which == knob).map(|(_, seen)| seen);
+            let known = {
+                let ledger = &lock(&self.books).ledger;
+                if let Some(seen) = seen.filter(|seen| ledger.is_foreign(&order.target, knob, seen, &before))
+                {
+                    let detail = format!(
+                        "somebody else changed {knob} from {seen} to {before} since this was decided: left alone"
+                    );
+                    return Err(Ending::new(Outcome::NotOwner, detail));
+                }
+                ledger.original(&order.target, knob).cloned()
+            };
+            let original = match known {
+                Some(original) => original,
+                None => held.save(knob)?,
+            };
+            let value = not_below_use(knob, value, held.usage(knob), order.allow_oom);
+            wanted.push((original, value, before));
+        }
+        let entries = self.claim(order, &wanted, on_drift)?;
+        let mut changes = Vec::with_capacity(wanted.len());
+        for (original, _, before) in wanted {
+            let knob = &original.knob;
+            let Some((entry, value)) = lock(&self.books).ledger.in_force(&order.target, knob) else {
+                continue;
+            };
+            match self.put(&order.target, held, entry, knob, &value, before) {
+                Ok(change) => changes.extend(change),
+                Err(fault) => {
+                    let ours = |_: Option<&Knob>, claim: &Claim| entries.contains(&claim.entry);
+                    let ended = lock(&self.books).ledger.release(&order.target, ours);
+                    let (_, unfinished) = self.put_back(&order.target, held, ended, "failed");
+                    return Err(Ending { unfinished, ..fault.into() });
+                }
+            }
+        }
+        Ok(Ending { changes, ..Ending::applied("") })
+    }
+
+    /// Writes the claims down, and into the ledger.
+    fn claim(
+        &self,
+        order: &Order,
+        wanted: &[(Saved, Value, Value)],
+        on_drift: OnDrift,
+    ) -> Result<Vec<u64>, JournalError> {
+        let mut books = lock(&self.books);
+        let journal = books.journal(&self.settings)?;
+        let ttl = order.expires.map(|at| at.saturating_sub(now()));
+        let intents: Vec<Intent<'_>> = wanted
+            .iter()
+            .map(|(original, value, _)| Intent {
+                entry: journal.next_entry(),
+                order: order.id,
+                rule: &order.rule,
+                target: &order.target,
+                control: Some((original, value)),
+                ttl,
+            })
+            .collect();
+        journal.claim(&intents)?;
+        let entries: Vec<u64> = intents.iter().map(|intent| intent.entry).collect();
+        for (&entry, (original, value, _)) in entries.iter().zip(wanted) {
+            let setting = Setting {
+                claim: new_claim(entry, order),
+                value: value.clone(),
+                on_drift,
+                loosens: order.loosens,
+            };
+            let older = books.ledger.claim(&order.target, original.clone(), setting);
+            if let Some(older) = older {
+                books.note(|journal| journal.undone(older.entry, "replaced"));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Puts a value in force, and says what changed.
+    pub fn put(
+        &self,
+        target: &Identity,
+        held: &dyn Held,
+        entry: u64,
+        knob: &Knob,
+        value: &Value,
+        before: Value,
+    ) -> Result<Option<Change>, Fault> {
+        if before != *value {
+            held.write(knob, value)?;
+        }
+        let after = held.read(knob)?;
+        let mut books = lock(&self.books);
+        books.ledger.written(target, knob, after.clone());
+        books.note(|journal| journal.applied(entry, Some(&after)));
+        Ok((before != after).then(|| Change { knob: knob.clone(), before, after }))
+    }
+
+    fn freeze(&self, order: &Order, held: &dyn Held) -> Result<Ending, Ending> {
+        let entry = {
+            let ours = lock(&self.books).ledger.is_frozen(&order.target);
+            if !ours && held.is_frozen()? {
+                return Ok(Ending::applied("somebody else froze it before: it is theirs to thaw"));
+            }
+            let mut books = lock(&self.books);
+            let journal = books.journal(&self.settings)?;
+            let entry = journal.next_entry();
+            let ttl = order.expires.map(|at| at.saturating_sub(now()));
+            let (rule, target) = (&*order.rule, &*order.target);
+            journal.claim(&[Intent { entry, order: order.id, rule, target, control: None, ttl }])?;
+            if let Some(older) = books.ledger.claim_freeze(&order.target, new_claim(entry, order)) {
+                books.note(|journal| journal.undone(older.entry, "replaced"));
+            }
+            entry
+        };
+        if let Err(fault) = held.freeze(self.settings.deadlines.freeze) {
+            let ended = lock(&self.books).ledger.release(&order.target, |_, claim| claim.entry == entry);
+            let (_, unfinished) = self.put_back(&order.target, held, ended, "failed");
+            return Err(Ending { unfinished, ..fault.into() });
+        }
+        lock(&self.books).note(|journal| journal.applied(entry, None));
+        Ok(Ending::applied("every task stands"))
+    }
+
+    /// Ends every rule's claim on the freezer. A person may also thaw what somebody else froze.
+    fn thaw(&self, order: &Order, held: &dyn Held) -> Result<Ending, Ending> {
+        let ended = lock(&self.books).ledger.release(&order.target, |knob, _| knob.is_none());
+        if ended.is_empty() {
+            held.thaw()?;
+            return Ok(Ending::applied("it was not frozen by this program"));
+        }
+        let (_, unfinished) = self.put_back(&order.target, held, ended, "thawed");
+        Ok(ending_of_undo(Vec::new(), unfinished))
+    }
+
+    fn foreign(&self, target: &Arc<Identity>, knob: &Knob, writer: ForeignWriter) -> Option<DriftSeen> {
+        let held = self.actuator.open(target).ok()?;
+        let theirs = held.read(knob).ok()?;
+        let (drift, ours) = {
+            let mut books = lock(&self.books);
+            let (_, ours) = books.ledger.in_force(target, knob)?;
+            (books.ledger.foreign_write(target, knob, &theirs, now()), ours)
+        };
+        let answer = match drift {
+            Drift::None => return None,
+            Drift::Yield(claims) => {
+                let mut books = lock(&self.books);
+                for claim in &claims {
+                    books.note(|journal| journal.closed(claim.entry, "yielded"));
+                }
+                self.stats.change(|numbers| numbers.drift_yielded += 1);
+                DriftAnswer::Yielded(claims.into_iter().map(|claim| claim.rule).collect())
+            }
+            Drift::Reassert { rule, entry, value } => {
+                let intended = {
+                    let mut books = lock(&self.books);
+                    books.journal(&self.settings).and_then(|journal| journal.intended(entry))
+                };
+                let put = intended
+                    .map_err(|error| Fault::new(Outcome::Failed, error.to_string()))
+                    .and_then(|()| self.put(target, &*held, entry, knob, &value, theirs.clone()));
+                self.stats.change(|numbers| numbers.drift_reasserted += 1);
+                DriftAnswer::Reasserted(rule, put.map(|_| ()).map_err(|fault| fault.message))
+            }
+        };
+        Some(DriftSeen { target: Arc::clone(target), knob: knob.clone(), ours, theirs, writer, answer })
+    }
+}
+
+fn new_claim(entry: u64, order: &Order) -> Claim {
+    Claim { entry, rule: Arc::clone(&order.rule), order: order.id, expires: order.expires }
+}
+
+fn finished(order: Arc<Order>, ending: Ending) -> Finished {
+    let reaction = now().saturating_sub(order.noticed);
+    let Ending { outcome, detail, changes, unfinished } = ending;
+    Finished { done: Some(Done { order, outcome, detail, changes, reaction }), drift: None, unfinished }
+}
