@@ -157,7 +157,7 @@ pub fn below(signal: Signal, threshold: f64) -> Condition {
 pub fn selector(globs: &[&str]) -> Selector {
     let any = globs
         .iter()
-        .map(|glob| Matcher { path: Some(PathGlob::parse(glob).expect("a glob")), labels: Vec::new() })
+        .map(|glob| Matcher { path: Some(PathGlob::parse(glob).expect("a glob")), ..Matcher::default() })
         .collect();
     Selector { any, ..Selector::default() }
 }
