@@ -8,6 +8,7 @@ mod inspect;
 mod interval;
 mod log;
 mod ls;
+mod ns;
 mod sampling;
 mod serve;
 mod table;
@@ -26,6 +27,7 @@ pub use inspect::InspectArgs;
 pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
 pub use ls::{LsArgs, Sort};
+pub use ns::NsArgs;
 pub use serve::{CollectorArgs, PathArgs, ServeArgs};
 
 /// How a command ends.
@@ -66,6 +68,7 @@ enum Command {
     Check(CheckArgs),
     Ls(Box<LsArgs>),
     Inspect(Box<InspectArgs>),
+    Ns(Box<NsArgs>),
 }
 
 impl Cli {
@@ -75,7 +78,7 @@ impl Cli {
         self.log.start(match self.command {
             Command::Serve(_) | Command::Check(_) => LogLevel::Info,
             // A person looks at their output, and they say themselves what is amiss.
-            Command::Ls(_) | Command::Inspect(_) => LogLevel::Error,
+            Command::Ls(_) | Command::Inspect(_) | Command::Ns(_) => LogLevel::Error,
         });
         let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
         let outcome = match self.command {
@@ -98,6 +101,7 @@ impl Cli {
             Command::Inspect(args) => {
                 args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
             }
+            Command::Ns(args) => args.run(terminal::width(), &mut BufWriter::new(out), &mut err),
         };
         match outcome {
             Ok(exit) => exit,
@@ -140,6 +144,9 @@ mod tests {
             "stockade ls -J -i 5 --depth 2 --full --raw --ascii --no-headings",
             "stockade ls -o +anon,file nginx",
             "stockade inspect --all -J -b 41",
+            "stockade ns -t net -p 41 -o NS,CGROUP -n",
+            "stockade ns -J",
+            "stockade ns --tree -t pid --ascii",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
@@ -150,6 +157,7 @@ mod tests {
             "stockade check",
             "stockade inspect",
             "stockade ls -i 2h",
+            "stockade ns -t disk",
             "stockade serve --web.telemetry-path metrics",
             "stockade serve --web.telemetry-path /api/v1/status",
             "stockade serve --web.telemetry-path /metrics?all",

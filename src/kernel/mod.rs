@@ -11,6 +11,7 @@
 //! - [`host`]: the host's own pressure, memory and CPUs.
 //! - [`members`]: where one cgroup is, and the processes in it.
 //! - [`process`]: one process: its cgroups, its cost.
+//! - [`processes`]: every process, walked once.
 //! - [`survey`]: what this host can do, for a report.
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
 
@@ -23,6 +24,7 @@ pub mod members;
 pub mod namespaces;
 pub mod parse;
 pub mod process;
+pub mod processes;
 pub mod shapes;
 pub mod spec;
 pub mod survey;
