@@ -3,7 +3,7 @@
 //! Nothing walks `/proc`. The processes are those that cgroups list; of these, the new ones are read first and the
 //! others in turn, some at each pass, since a process hardly ever changes its namespaces after its first seconds.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -169,10 +169,10 @@ impl Census {
         let mut extents: HashMap<(NamespaceKind, u64), Extent> = HashMap::new();
         let mut lists: Vec<Vec<(NamespaceKind, u64)>> = vec![Vec::new(); parents.len()];
         // Most processes of a cgroup are in the same namespaces.
-        let mut known: HashMap<(u32, NamespaceSet), ()> = HashMap::new();
+        let mut known: HashSet<(u32, NamespaceSet)> = HashSet::new();
         for (&pid, resident) in &self.residents {
             let (Some(set), Some(&home)) = (resident.set, positions.get(&resident.home)) else { continue };
-            if known.insert((home, set), ()).is_some() {
+            if !known.insert((home, set)) {
                 continue;
             }
             for (&kind, inode) in NamespaceKind::ALL.iter().zip(set) {
