@@ -11,7 +11,6 @@
 //! Medians of CPU time are printed, and ratios of medians: absolute times are those of the machine.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 #[path = "../support/mod.rs"]
 mod support;
