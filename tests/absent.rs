@@ -392,6 +392,38 @@ fn host() -> BTreeSet<String> {
     expected
 }
 
+/// A process in namespaces of its own, and the host's first process.
+fn namespaces() -> BTreeSet<String> {
+    let tree = FakeTree::unified("");
+    tree.group("/a", &[("cgroup.procs", "7\n")]);
+    let of_namespaces = |tree: &FakeTree| -> BTreeSet<String> {
+        let names = families(tree).into_values().flatten();
+        names.filter(|name| name.contains("namespace")).collect()
+    };
+    let mut expected = BTreeSet::new();
+    assert_eq!(of_namespaces(&tree), expected, "a process of which nothing can be read");
+    for pid in [1, 7] {
+        let directory = tree.procfs().join(format!("{pid}/ns"));
+        fs::create_dir_all(&directory).expect("a directory");
+        for kind in ["user", "pid"] {
+            std::os::unix::fs::symlink(format!("{kind}:[{pid}]"), directory.join(kind)).expect("a link");
+        }
+    }
+    for name in ["cgroup_namespaces", "cgroup_namespace_info", "host_namespaces"] {
+        expected.insert(name.to_owned());
+    }
+    assert_eq!(of_namespaces(&tree), expected);
+    for (file, text, name) in [
+        ("uid_map", "0 1000 1\n", "cgroup_user_namespace_root_uid"),
+        ("status", "Name:\tx\nNSpid:\t7\t1\n", "cgroup_pid_namespace_depth"),
+    ] {
+        fs::write(tree.procfs().join("7").join(file), text).expect("a file");
+        expected.insert(name.to_owned());
+        assert_eq!(of_namespaces(&tree), expected, "{file}");
+    }
+    expected
+}
+
 #[test]
 fn each_file_alone_makes_its_families_and_every_family_is_made_by_one() {
     let mut made = check(&FakeTree::unified("cpuset cpu io memory hugetlb pids rdma misc"), UNIFIED);
@@ -401,6 +433,7 @@ fn each_file_alone_makes_its_families_and_every_family_is_made_by_one() {
     ];
     made.extend(check(&FakeTree::legacy(&hierarchies), LEGACY));
     made.extend(host());
+    made.extend(namespaces());
 
     let table = metrics::documentation();
     let known: BTreeSet<String> = table

@@ -11,6 +11,7 @@ mod inspect;
 mod interval;
 mod log;
 mod ls;
+mod ns;
 mod sampling;
 mod serve;
 mod table;
@@ -32,6 +33,7 @@ pub use inspect::InspectArgs;
 pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
 pub use ls::{LsArgs, Sort};
+pub use ns::NsArgs;
 pub use serve::{CollectorArgs, PathArgs, ServeArgs};
 
 /// How a command ends.
@@ -80,6 +82,7 @@ enum Command {
     Kill(KillArgs),
     Reclaim(ReclaimArgs),
     Undo(UndoArgs),
+    Ns(Box<NsArgs>),
 }
 
 impl Cli {
@@ -120,6 +123,7 @@ impl Cli {
             Command::Inspect(args) => {
                 args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
             }
+            Command::Ns(args) => args.run(terminal::width(), &mut BufWriter::new(out), &mut err),
         };
         match outcome {
             Ok(exit) => exit,
@@ -170,6 +174,9 @@ mod tests {
             "stockade reclaim /a 256MiB -J",
             "stockade undo",
             "stockade inspect --all -J -b 41",
+            "stockade ns -t net -p 41 -o NS,CGROUP -n",
+            "stockade ns -J",
+            "stockade ns --tree -t pid --ascii",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
@@ -183,6 +190,7 @@ mod tests {
             "stockade set /a",
             "stockade kill /a -s STOP",
             "stockade reclaim /a 0",
+            "stockade ns -t disk",
             "stockade serve --web.telemetry-path metrics",
             "stockade serve --web.telemetry-path /api/v1/status",
             "stockade serve --web.telemetry-path /metrics?all",

@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use procfs::process::Process;
 
 use super::layout::{Hierarchy, Layout};
-use crate::model::Version;
+use super::namespaces::{ProcRoot, nested_pids};
+use crate::model::{NamespaceSet, Version};
 
 /// A cgroup's directory in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +99,10 @@ pub struct Member {
     pub threads: Option<u64>,
     /// Its command line, or its short name in brackets where it has none; as it is, control characters included.
     pub command: Option<String>,
+    /// Its namespaces; absent where they may not be read.
+    pub namespaces: Option<NamespaceSet>,
+    /// Its id in each pid namespace that it is in, the reader's first.
+    pub pids: Vec<u32>,
 }
 
 /// What `/proc/PID` tells; nothing where the process has ended.
@@ -119,6 +124,8 @@ pub fn member(procfs: &Path, pid: u32) -> Option<Member> {
         resident_bytes: stat.map(|stat| stat.rss.saturating_mul(procfs::page_size())),
         threads: stat.and_then(|stat| u64::try_from(stat.num_threads).ok()),
         command,
+        namespaces: ProcRoot::open(procfs).ok().and_then(|root| root.namespaces(pid).ok()),
+        pids: nested_pids(procfs, pid).unwrap_or_default(),
     })
 }
 

@@ -15,6 +15,7 @@
 //! - [`host`]: the host's own pressure, memory and CPUs.
 //! - [`members`]: where one cgroup is, and the processes in it.
 //! - [`process`]: one process: its cgroups, its cost.
+//! - [`processes`]: every process, walked once.
 //! - [`survey`]: what this host can do, for a report.
 //! - [`capability`]: what this host can measure and set.
 //! - [`watch`]: births, deaths, control writes with their writer, notices.
@@ -33,6 +34,7 @@ pub mod namespaces;
 pub mod owner;
 pub mod parse;
 pub mod process;
+pub mod processes;
 pub mod reclaim;
 pub mod shapes;
 pub mod spec;

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use nix::sys::resource::{Resource, getrlimit};
 use procfs::process::Process;
 
-use crate::model::ProcessStats;
+use super::layout::Layout;
+use crate::model::{ProcessStats, Version};
 
 /// A process's place in one hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,4 +67,24 @@ fn open_descriptors() -> Option<u64> {
         0 => std::fs::read_dir(directory).ok().map(|entries| entries.count() as u64),
         size => Some(size),
     }
+}
+
+/// The path of the cgroup that a process is said to live in: on a hybrid host, that of the first hierarchy in which it is
+/// not in the root.
+#[must_use]
+pub fn home<'a>(layout: &Layout, groups: &'a [Membership]) -> Option<&'a str> {
+    let own: Vec<&str> = layout
+        .hierarchies
+        .iter()
+        .filter_map(|hierarchy| {
+            groups
+                .iter()
+                .find(|group| match &group.controllers[..] {
+                    [] => hierarchy.version == Version::V2,
+                    controllers => controllers.iter().any(|name| hierarchy.serves(name)),
+                })
+                .map(|group| group.path.as_str())
+        })
+        .collect();
+    own.iter().find(|path| **path != "/").or(own.first()).copied()
 }

@@ -3,12 +3,14 @@
 //! Nothing walks `/proc`. The processes are those that cgroups list; of these, the new ones are read first and the
 //! others in turn, some at each pass, since a process hardly ever changes its namespaces after its first seconds.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::reader::Reader;
-use super::tree::{NodeId, Tree};
+use super::tree::{Node, NodeId, Tree};
+use crate::kernel::dir::{Slot, open_member};
 use crate::kernel::namespaces::{ProcRoot, Unread, nested_pids, root_of, uid_map};
 use crate::model::{
     CensusReport, Collector, Field, Namespace, NamespaceKind, NamespaceSet, Namespaces, Shared,
@@ -94,7 +96,7 @@ impl Census {
             let Some(hierarchy) = node.first_hierarchy() else { continue };
             let rank = (node.path() == b"/", hierarchy);
             let residents = &mut self.residents;
-            reader.pids(node, hierarchy, |pid| match residents.entry(pid) {
+            members(reader, node, hierarchy, |pid| match residents.entry(pid) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(Resident {
                         home: id,
@@ -167,10 +169,10 @@ impl Census {
         let mut extents: HashMap<(NamespaceKind, u64), Extent> = HashMap::new();
         let mut lists: Vec<Vec<(NamespaceKind, u64)>> = vec![Vec::new(); parents.len()];
         // Most processes of a cgroup are in the same namespaces.
-        let mut known: HashMap<(u32, NamespaceSet), ()> = HashMap::new();
+        let mut known: HashSet<(u32, NamespaceSet)> = HashSet::new();
         for (&pid, resident) in &self.residents {
             let (Some(set), Some(&home)) = (resident.set, positions.get(&resident.home)) else { continue };
-            if known.insert((home, set), ()).is_some() {
+            if !known.insert((home, set)) {
                 continue;
             }
             for (&kind, inode) in NamespaceKind::ALL.iter().zip(set) {
@@ -237,6 +239,28 @@ impl Census {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+/// The processes that a cgroup's directory in this hierarchy lists, through the descriptor that is held there if one is. A
+/// threaded cgroup lists none: its processes are those of the cgroup above it.
+fn members(reader: &mut Reader, node: &Node, hierarchy: usize, mut each: impl FnMut(u32)) {
+    let Reader { catalog, roots, buffer, .. } = reader;
+    let Some(directory) = &node.directories[hierarchy] else { return };
+    let held = catalog[hierarchy].iter().position(|spec| spec.name == "cgroup.procs");
+    let text = match held.map(|file| directory.slot(file)) {
+        Some(Slot::Held(fd)) => buffer.read(fd.as_fd(), false),
+        _ => match open_member(roots[hierarchy].as_fd(), node.path(), directory.id, "cgroup.procs") {
+            Ok(fd) => buffer.read(fd.as_fd(), false),
+            Err(errno) => Err(errno.into()),
+        },
+    };
+    // Whoever reads its numbers counts what goes wrong here.
+    let Ok(text) = text else { return };
+    for line in text.split(|&byte| byte == b'\n') {
+        if let Some(pid) = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()) {
+            each(pid);
         }
     }
 }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::derive::Sources;
 use super::faults::{Faults, is_failure};
 use super::tree::Node;
-use crate::kernel::dir::{Budget, Buffer, Directory, Hold, ReadError, Slot, open_directory, open_member};
+use crate::kernel::dir::{Budget, Buffer, Directory, Hold, ReadError, Slot, open_directory};
 use crate::kernel::shapes::Shapes;
 use crate::kernel::spec::{Cadence, Context, FileSpec, When};
 use crate::model::{Collector, CollectorReport, Controls, FaultKind, Field, Readings};
@@ -30,7 +30,8 @@ pub struct Reader {
     pub faults: Faults,
     /// What each collector did since the last publication.
     pub collectors: [CollectorReport; Collector::COUNT],
-    buffer: Buffer,
+    /// What every file is read into.
+    pub buffer: Buffer,
 }
 
 /// What a directory turned out to be.
@@ -338,28 +339,6 @@ impl Reader {
             let _ = spec.read.controls(None, &mut controls, &mut context);
         }
         node.cgroup.controls = Arc::new(controls);
-    }
-
-    /// The processes that a cgroup's directory in this hierarchy lists, through the descriptor that is held there if one
-    /// is. A threaded cgroup lists none: its processes are those of the cgroup above it.
-    pub fn pids(&mut self, node: &Node, hierarchy: usize, mut each: impl FnMut(u32)) {
-        let Self { catalog, roots, buffer, .. } = self;
-        let Some(directory) = &node.directories[hierarchy] else { return };
-        let held = catalog[hierarchy].iter().position(|spec| spec.name == "cgroup.procs");
-        let text = match held.map(|file| directory.slot(file)) {
-            Some(Slot::Held(fd)) => buffer.read(fd.as_fd(), false),
-            _ => match open_member(roots[hierarchy].as_fd(), node.path(), directory.id, "cgroup.procs") {
-                Ok(fd) => buffer.read(fd.as_fd(), false),
-                Err(errno) => Err(errno.into()),
-            },
-        };
-        // Whoever reads its numbers counts what goes wrong here.
-        let Ok(text) = text else { return };
-        for line in text.split(|&byte| byte == b'\n') {
-            if let Some(pid) = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()) {
-                each(pid);
-            }
-        }
     }
 
     /// Which files a cgroup's numbers come from.

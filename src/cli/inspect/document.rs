@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Found;
+use super::{Found, apart};
 use crate::kernel::members::{Member, Place};
 use crate::kernel::process::Membership;
-use crate::model::display_path;
+use crate::model::{NamespaceKind, NamespaceSet, display_path};
 use crate::record::{self, Document, Full};
 
 #[derive(Serialize)]
@@ -26,6 +26,17 @@ struct Asked {
     #[serde(flatten)]
     process: Process,
     cgroups: Vec<Group>,
+    namespaces: Vec<Namespace>,
+    /// In each pid namespace, the outermost first.
+    pids: Vec<u32>,
+}
+
+#[derive(Serialize)]
+struct Namespace {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    ns: u64,
+    host: bool,
 }
 
 #[derive(Serialize)]
@@ -58,21 +69,26 @@ struct Process {
     threads: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     command: Option<String>,
+    /// The kinds of which it has another namespace than the host.
+    own_namespaces: Vec<&'static str>,
 }
 
 /// The document.
 pub fn json(found: &Found<'_>) -> Vec<u8> {
+    let host = &found.samples.now.report.census.host;
     Document::new(Inspection {
         timestamp_seconds: record::unix_seconds(found.samples.now.wall),
         interval_seconds: found.samples.elapsed_seconds(),
         process: found.process.as_ref().map(|(member, groups)| Asked {
-            process: process(member),
+            process: process(member, host),
             cgroups: groups.iter().map(group).collect(),
+            namespaces: namespaces(member, host),
+            pids: member.pids.clone(),
         }),
         cgroup: record::full(found.cgroup, found.samples.now.at, found.rates.as_ref()),
         hierarchies: found.places.iter().map(directory).collect(),
         process_count: found.process_count,
-        processes: found.processes.iter().map(|(member, _)| process(member)).collect(),
+        processes: found.processes.iter().map(|(member, _)| process(member, host)).collect(),
     })
     .to_json()
 }
@@ -92,7 +108,15 @@ fn directory(place: &Place) -> Directory<'_> {
     }
 }
 
-fn process(member: &Member) -> Process {
+fn namespaces(member: &Member, host: &NamespaceSet) -> Vec<Namespace> {
+    let set = member.namespaces.unwrap_or_default();
+    let known = NamespaceKind::ALL.iter().zip(set).filter_map(|(kind, inode)| Some((*kind, inode?)));
+    known
+        .map(|(kind, ns)| Namespace { kind: kind.name(), ns, host: host[kind as usize] == Some(ns) })
+        .collect()
+}
+
+fn process(member: &Member, host: &NamespaceSet) -> Process {
     Process {
         pid: member.pid,
         uid: member.uid,
@@ -101,5 +125,6 @@ fn process(member: &Member) -> Process {
         resident_bytes: member.resident_bytes,
         threads: member.threads,
         command: member.command.as_ref().map(|command| display_path(command.as_bytes())),
+        own_namespaces: apart(member, host),
     }
 }

@@ -17,8 +17,8 @@ use super::sampling::Samples;
 use super::{Exit, PathArgs, target};
 use crate::kernel::layout::Paths;
 use crate::kernel::members::{Member, Place, member, pids, places};
-use crate::kernel::process::{Membership, memberships};
-use crate::model::{Cgroup, Collector, CollectorSet, Rates, display_path};
+use crate::kernel::process::{Membership, home, memberships};
+use crate::model::{Cgroup, Collector, CollectorSet, NamespaceKind, NamespaceSet, Rates, display_path};
 
 /// Show everything about one cgroup: where it is, whose it is, limits, usage, events, I/O, pressure, processes.
 ///
@@ -194,24 +194,7 @@ fn of_process(paths: &Paths, pid: u32) -> Result<(Member, Vec<Membership>), Stri
 
 /// The cgroup to show of a process: on a hybrid host, the first that is not a root, in the layout's order.
 fn of_memberships<'a>(samples: &'a Samples, pid: u32, groups: &[Membership]) -> Result<&'a Cgroup, String> {
-    let own: Vec<&str> = samples
-        .layout
-        .hierarchies
-        .iter()
-        .filter_map(|hierarchy| {
-            groups
-                .iter()
-                .find(|group| match &group.controllers[..] {
-                    [] => hierarchy.version == crate::model::Version::V2,
-                    controllers => controllers.iter().any(|name| hierarchy.serves(name)),
-                })
-                .map(|group| group.path.as_str())
-        })
-        .collect();
-    let path = own
-        .iter()
-        .find(|path| **path != "/")
-        .or(own.first())
+    let path = home(&samples.layout, groups)
         .ok_or_else(|| format!("process {pid} is in none of the hierarchies that are read"))?;
     named(samples, OsStr::new(path)).map_err(|problem| {
         let why = if path.starts_with("/..") {
@@ -231,4 +214,13 @@ fn named<'a>(samples: &'a Samples, name: &OsStr) -> Result<&'a Cgroup, String> {
         let last = samples.now.dead.iter().find(|dead| dead.identity == ended.identity);
         Ok(last.map_or(ended, |last| &**last))
     })
+}
+
+/// The kinds of which a process has another namespace than the host.
+fn apart(member: &Member, host: &NamespaceSet) -> Vec<&'static str> {
+    let of = |set: &NamespaceSet, kind: NamespaceKind| set[kind as usize];
+    let Some(set) = &member.namespaces else { return Vec::new() };
+    let differs =
+        |kind: &NamespaceKind| of(set, *kind).zip(of(host, *kind)).is_some_and(|(own, hosts)| own != hosts);
+    NamespaceKind::ALL.iter().copied().filter(differs).map(NamespaceKind::name).collect()
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::cli::humanize::{Value, or_absent};
 use crate::cli::table::{Align, Table};
-use crate::model::{Column, Controls, Field, IoLimit, Limit, Readings, RowKind, Unit};
+use crate::kernel::members::Member;
+use crate::model::{
+    Column, Controls, Field, IoLimit, Limit, NamespaceKind, NamespaceSet, Readings, RowKind, Unit,
+};
 use crate::record::names;
 
 /// The resources that the kernel tells the pressure of: some and full, each with its averages and its total.
@@ -160,6 +163,19 @@ pub fn pressure(readings: &Readings, raw: bool) -> Table {
             let mut row = vec![(*resource).to_owned(), (*tasks).to_owned()];
             row.extend(values.iter().map(|value| or_absent(value.as_ref(), raw)));
             table.add(row);
+        }
+    }
+    table
+}
+
+/// The namespaces of a process, and whether each is the host's.
+pub fn namespaces(member: &Member, host: &NamespaceSet) -> Table {
+    let mut table =
+        Table::new([("TYPE", Align::Left), ("NS", Align::Right), ("HOST", Align::Left)]).indented(2);
+    for (kind, inode) in NamespaceKind::ALL.iter().zip(member.namespaces.unwrap_or_default()) {
+        if let Some(inode) = inode {
+            let hosts = if host[*kind as usize] == Some(inode) { "yes" } else { "no" };
+            table.add(vec![kind.name().to_owned(), inode.to_string(), hosts.to_owned()]);
         }
     }
     table

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{Found, limits, tables};
+use super::{Found, apart, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
@@ -70,6 +70,12 @@ impl Page<'_, '_> {
             table.add(vec![controllers, display_path(group.path.as_bytes())]);
         }
         table.write(self.out, true, self.width)?;
+        let namespaces = tables::namespaces(member, &self.found.samples.now.report.census.host);
+        self.section("Namespaces of the process", &namespaces, true)?;
+        if member.pids.len() > 1 {
+            let pids: Vec<String> = member.pids.iter().map(u32::to_string).collect();
+            writeln!(self.out, "\nIts id in each pid namespace, outermost first: {}", pids.join(", "))?;
+        }
         writeln!(self.out)
     }
 
@@ -262,6 +268,11 @@ impl Page<'_, '_> {
         if partly {
             columns.push(("NOT IN", Align::Left));
         }
+        let host = &found.samples.now.report.census.host;
+        let isolated = found.processes.iter().any(|(member, _)| !apart(member, host).is_empty());
+        if isolated {
+            columns.push(("OWN NAMESPACES", Align::Left));
+        }
         columns.push(("COMMAND", Align::Left));
         let mut table = Table::new(columns).indented(2);
         for (member, hierarchies) in &found.processes {
@@ -275,6 +286,9 @@ impl Page<'_, '_> {
             ];
             if partly {
                 row.push(hierarchies.clone().unwrap_or_default());
+            }
+            if isolated {
+                row.push(apart(member, host).join(","));
             }
             let command = member.command.as_ref().map(|command| display_path(command.as_bytes()));
             row.push(command.unwrap_or_else(|| ABSENT.to_owned()));
