@@ -414,7 +414,7 @@ fn selectors() {
         (policy("match", r#"{unit: "[a"}"#), &[r#"3:19 ["[a"] bad glob `[a` | unclosed character class; missing ']'"#]),
         (policy("match", "{namespaces: x}"), &["3:25 [x] wrong type: found the string `x` | expected a mapping such as `{net: host}`"]),
         (policy("match", "{path: /a, namespaces: {net: none}}"), &["3:41 [none] unknown name `none` | expected one of: host, peer, own"]),
-        (policy("match", "{path: /a, namespaces: {ent: host}}"), &["3:36 [ent] unknown key `ent` | expected one of: mnt, net, pid, uts, ipc, user, cgroup, time; did you mean `net`?"]),
+        (policy("match", "{path: /a, namespaces: {nett: host}}"), &["3:36 [nett] unknown key `nett` | expected one of: mnt, net, pid, uts, ipc, user, cgroup, time; did you mean `net`?"]),
         (policy("match", "{path: /}"), &["3:12 [{] this can match only cgroups that are protected | expected cgroups besides the root and those that `safety.protect` lists"]),
         (policy("match", "{path: /a/b, not: [{path: /a/*}]}"), &["3:12 [{] `not` leaves nothing of what this matches | expected exceptions that are narrower"]),
         (policy("match", r#"{any: [{unit: a.service}], not: [{unit: "*.service"}]}"#), &["3:12 [{] `not` leaves nothing of what this matches | expected exceptions that are narrower"]),
