@@ -116,10 +116,11 @@ impl Judge {
         if may_do_otherwise(&self.config.safety, &config.safety) {
             // What was decided in a dry run is not done, and what was done may no longer be: every rule begins anew, and
             // what is in force is withdrawn first.
-            self.engine.replace(&Rules::default());
+            self.engine.begin_anew(&config.rules);
             self.standing.replace(&Rules::default());
+        } else {
+            self.engine.replace(&config.rules);
         }
-        self.engine.replace(&config.rules);
         self.standing.replace(&config.rules);
         self.guard.replace(config.safety.clone());
         self.config = config;
