@@ -111,6 +111,9 @@ fn what_a_killed_daemon_left_is_told_by_a_dry_undo_and_undone_by_a_real_one() {
     assert_eq!(ground.limit(), "900");
     let (code, said) = ground.run(&["undo", "-n"]);
     assert_eq!((code, said.as_str()), (Some(0), "dry run: nothing is left to undo\n"));
+    let (code, said) = ground.run(&["audit"]);
+    let told = format!("recovery  {}  pids.max, was 900, by narrow: restored\n", ground.target());
+    assert!(code == Some(0) && said.contains(&told), "{said}");
 }
 
 #[test]

@@ -138,6 +138,7 @@ impl Judge {
         let changes = self.standing.evaluate(view).to_vec();
         self.judged = view.at;
         self.reporter.evaluated(began.elapsed());
+        self.reporter.lasting(self.engine.active());
         for decision in &decisions {
             if let Some(request) = Request::decided(decision) {
                 self.submit(&Request { noticed, ..request }, view);
