@@ -124,7 +124,7 @@ impl Judge {
             self.engine.replace(&config.rules);
         } else {
             // What was only played so far is no reason to go on with the next step in earnest.
-            self.engine = Engine::new(&config.rules);
+            self.engine.begin_anew(&config.rules);
         }
         self.standing.replace(&config.rules);
         if old != new {
@@ -183,6 +183,7 @@ impl Judge {
         let changes = self.standing.evaluate(view).to_vec();
         self.judged = view.at;
         self.reporter.evaluated(began.elapsed());
+        self.reporter.lasting(self.engine.active());
         for decision in &decisions {
             if let Some(request) = Request::decided(decision) {
                 self.submit(&Request { noticed, ..request }, view);

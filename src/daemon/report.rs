@@ -1,5 +1,6 @@
 //! What enforcement did, to those who want to know: metrics, the audit, the log, messages, and whoever waits for an answer.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,16 @@ use crate::enforce::apply::{
 };
 use crate::enforce::audit::AuditLog;
 use crate::enforce::journal::Recovery;
+use crate::enforce::ledger::{Key, key_of};
 use crate::enforce::notify::Notifier;
 use crate::enforce::order::{Deed, Done, Outcome};
 use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
-use crate::model::Writer;
-use crate::policy::rule::Rules;
+use crate::model::{Identity, Writer};
+use crate::policy::engine::State;
+use crate::policy::rule::{Policy, Rules};
 use crate::sample::Written;
 
 /// Where everything that happened is told. Cheap to clone.
@@ -98,6 +101,15 @@ impl Reporter {
     /// The policies were judged between two passes.
     pub fn woken(&self, cause: &'static str) {
         self.own.woken(cause);
+    }
+
+    /// Says of which targets the policies are not done: whoever was told of others is told that it is over.
+    pub fn lasting<'a>(&self, open: impl Iterator<Item = (&'a Arc<Policy>, &'a Arc<Identity>, &'a State)>) {
+        if self.notifier.is_awaited() {
+            let open: HashSet<(&str, Key)> =
+                open.map(|(policy, target, _)| (&*policy.name, key_of(target))).collect();
+            self.notifier.resolved_but(|rule, key| open.contains(&(&**rule, key.clone())));
+        }
     }
 
     /// A configuration was read again, or could not be.
