@@ -129,8 +129,10 @@ pub fn explain(
     interval: Duration,
     pause: &mut dyn FnMut(Duration),
 ) -> Result<Answer, String> {
-    let settings = Settings { paths, watch: Some(WatchMethod::Walk), ..Settings::default() };
+    let settings = Settings { paths: paths.clone(), watch: Some(WatchMethod::Walk), ..Settings::default() };
     let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
+    let mut surroundings = Surroundings::new(sampler.layout(), paths);
+    let guard = Guard::new(config.safety.clone());
     let mut engine = Engine::new(&config.rules);
     engine.evaluate(&View::pass(&sampler.pass()));
     pause(interval);
@@ -139,8 +141,10 @@ pub fn explain(
     let request = Request { target: Some(target.clone()), dry_run: true, what: What::Explain };
     Ok(match by_hand::target(&request, &snapshot) {
         Ok(Some(found)) => {
-            let explanations = engine.explain(&View::pass(&snapshot), &found.path);
-            by_hand::explained(&explanations, &found, snapshot.at)
+            let view = View::pass(&snapshot);
+            let refused = surroundings.explain(&guard, &found, &view);
+            let explanations = engine.explain(&view, &found.path);
+            by_hand::explained(&explanations, refused.as_ref(), &found, snapshot.at)
         }
         Ok(None) => Answer::failed("no cgroup was named".to_owned()),
         Err(answer) => answer,
