@@ -2,12 +2,15 @@
 
 mod support;
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Child, Command, Output, Stdio};
 
-use nix::sys::signal::Signal;
-use support::daemon::{Daemon, run_to_end};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::daemon::{BINARY, Daemon, run_to_end};
 use support::{TestGroup, eventually};
 
 /// A group, a configuration and a journal.
@@ -277,4 +280,92 @@ fn the_socket_and_the_journal_are_the_owners_alone() {
     }
     stop(daemon);
     assert!(!ground.place.path().join("journal/control.sock").exists());
+}
+
+/// A command of the program's that runs until it is told to end, on a cgroup of any name.
+fn held(ground: &Ground, command: &str, child: &OsStr, more: &[&str]) -> Child {
+    let mut target = OsString::from(format!("{}/", ground.group.path));
+    target.push(child);
+    Command::new(BINARY)
+        .arg(command)
+        .arg(target)
+        .arg("--config")
+        .arg(ground.place.path().join("stockade.yaml"))
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built with the tests")
+}
+
+#[test]
+fn by_hand_without_a_daemon_it_stays_until_the_interrupt_and_whatever_the_name() {
+    let ground = Ground::new("rails-alone");
+    let odd = OsStr::from_bytes(b"n\xff\xfe;$(x) \x1b");
+    for controller in ["pids", "unified"] {
+        fs::create_dir(ground.group.directory(controller).join(odd)).expect("a cgroup");
+    }
+    let limit = ground.group.directory("pids").join(odd).join("pids.max");
+    let read = || fs::read_to_string(&limit).expect("a limit").trim().to_owned();
+    ground.rules("mode: dry_run", "");
+    let holding = held(&ground, "set", odd, &["pids.max=77"]);
+    eventually("it is set", || (read() == "77").then_some(()));
+    // Somebody else who comes meanwhile is told who has the journal.
+    let second = held(&ground, "freeze", odd, &["--ttl", "1s"]).wait_with_output().expect("it ends");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(said(&second).contains(&holding.id().to_string()), "{}", said(&second));
+    kill(Pid::from_raw(holding.id().try_into().expect("a pid")), Signal::SIGINT).expect("our own child");
+    let held_until = holding.wait_with_output().expect("it ends");
+    assert_eq!(held_until.status.code(), Some(0), "{}", said(&held_until));
+    assert_eq!(read(), "max");
+    let over = held(&ground, "freeze", odd, &["--ttl", "100ms"]).wait_with_output().expect("it ends");
+    assert_eq!(over.status.code(), Some(0), "{}", said(&over));
+    let dry = held(&ground, "set", odd, &["pids.max=5", "-n", "-J"]).wait_with_output().expect("it ends");
+    let answer: serde_json::Value = serde_json::from_slice(&dry.stdout).expect("one document");
+    assert_eq!((dry.status.code(), &answer["outcome"]), (Some(0), &"dry_run".into()));
+    assert_eq!(read(), "max");
+    for (command, more, code) in [
+        ("set", &["pids.max=many"][..], 2),
+        ("set", &["io.max=nosuchdisk wbps=1MiB"], 1),
+        ("reclaim", &["x"], 2),
+    ] {
+        let wrong = held(&ground, command, odd, more).wait_with_output().expect("it ends");
+        assert_eq!(wrong.status.code(), Some(code), "{command}: {}", said(&wrong));
+    }
+    let nobody = held(&ground, "freeze", OsStr::new("nobody"), &[]).wait_with_output().expect("it ends");
+    assert_eq!(nobody.status.code(), Some(1), "{}", said(&nobody));
+}
+
+#[test]
+fn by_hand_through_the_daemon_several_at_once_and_the_end_undoes_it() {
+    let mut ground = Ground::new("rails-desk");
+    for child in ["a", "b", "c"] {
+        ground.group.child(child);
+    }
+    ground.sleeper("a");
+    let odd = OsStr::from_bytes(b"o\xff");
+    for controller in ["pids", "unified"] {
+        fs::create_dir(ground.group.directory(controller).join(odd)).expect("a cgroup");
+    }
+    // What a person orders is done also where rules only play.
+    let daemon = Daemon::configured(&ground.rules("mode: dry_run", CAP), &[]);
+    let asked: Vec<Child> = ["a", "b", "c"]
+        .map(|child| held(&ground, "set", OsStr::new(child), &["pids.max=66", "--ttl", "1h"]))
+        .into_iter()
+        .chain([held(&ground, "set", odd, &["pids.max=66"]), held(&ground, "freeze", OsStr::new("a"), &[])])
+        .collect();
+    for child in asked {
+        let told = child.wait_with_output().expect("it ends");
+        assert_eq!(told.status.code(), Some(0), "{}", said(&told));
+    }
+    assert!(["a", "b", "c"].iter().all(|child| ground.pids(child) == "66") && ground.is_frozen("a"));
+    let answered = ground.command("thaw", "a", &["-J"]);
+    let answer: serde_json::Value = serde_json::from_slice(&answered.stdout).expect("one document");
+    assert_eq!(answer["outcome"], "applied", "{answer}");
+    assert!(!ground.is_frozen("a"));
+    let one = ground.command("undo", "b", &[]);
+    assert_eq!(one.status.code(), Some(0), "{}", said(&one));
+    assert_eq!((&*ground.pids("a"), &*ground.pids("b"), &*ground.pids("c")), ("66", "max", "66"));
+    stop(daemon);
+    assert!(["a", "b", "c"].iter().all(|child| ground.pids(child) == "max"));
 }
