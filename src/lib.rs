@@ -1,4 +1,4 @@
-//! Stockade watches every Linux control group, and exports what it sees to Prometheus.
+//! Stockade watches every Linux control group, exports what it sees to Prometheus, and enforces limits and policies.
 //!
 //! # The map of the house
 //!

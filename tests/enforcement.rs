@@ -315,6 +315,38 @@ fn standing_limits_hold_for_the_living_and_the_newborn_and_are_put_back() {
 }
 
 #[test]
+fn a_reload_into_enforce_does_what_was_only_decided_and_back_into_dry_run_undoes_it() {
+    let mut ground = Ground::new("enforce-reload");
+    ground.group.child("hog");
+    ground.group.run("hog", "while :; do :; done");
+    let rules = "limits:
+  - name: cap
+    match: {path: \"@/hog\"}
+    set: {pids.max: 500}
+policies:
+  - name: cpu-hog
+    match: {path: \"@/hog\"}
+    when: {signal: cpu.usage, above: 10%, for: 300ms}
+    steps:
+      - {set: {cpu.max: 10%}, ttl: 1h, relieved_within: 1h}
+    cooldown: {target: 1h, host: 0s}
+";
+    let daemon = Daemon::configured(&ground.rules("dry_run", rules), &[]);
+    let told = |rule: &str| (decisions(&daemon, rule, "set", "dry_run") == 1.0).then_some(());
+    eventually("the limit is decided", || told("cap"));
+    eventually("the throttle is decided", || told("cpu-hog"));
+    let state = |ground: &Ground| (read(&ground.control("hog", "pids", &["pids.max"])), ground.quota("hog"));
+    assert_eq!(state(&ground), ("max".to_owned(), None));
+    ground.rules("enforce", rules);
+    daemon.reload();
+    eventually("both are done", || (state(&ground) == ("500".to_owned(), Some(10))).then_some(()));
+    ground.rules("dry_run", rules);
+    daemon.reload();
+    eventually("both are undone", || (state(&ground) == ("max".to_owned(), None)).then_some(()));
+    stop(daemon);
+}
+
+#[test]
 fn another_writer_is_let_have_it_or_written_over_as_configured_and_is_told_of() {
     let ground = Ground::new("enforce-drift");
     for child in ["yields", "reasserts"] {

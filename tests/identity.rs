@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, chown, mkfifo};
+use stockade::metrics::{Attach, Options, Own, render};
 use stockade::model::{FaultKind, OwnerLabel, Snapshot};
 use stockade::sample::{Sampler, carried};
 use support::fake::FakeTree;
@@ -249,7 +250,10 @@ fn a_pipe_in_place_of_a_file_and_a_link_out_of_the_root_do_not_stop_anything() {
     let tree = tree(&cgroup);
     let directory = tree.rootfs().join(format!("var/lib/docker/containers/{ID}"));
     fs::create_dir_all(&directory).expect("a directory");
-    mkfifo(&directory.join("config.v2.json"), Mode::S_IRWXU).expect("a pipe");
+    let pipe = directory.join("config.v2.json");
+    mkfifo(&pipe, Mode::S_IRWXU).expect("a pipe");
+    // Somebody who may yet write into it.
+    let _writer = fs::File::options().read(true).write(true).open(&pipe).expect("a pipe");
     let outside = tempfile::NamedTempFile::new().expect("a file");
     fs::write(outside.path(), "{\"Name\": \"/outside\"}").expect("a file");
     let snap = tree.rootfs().join(format!("var/snap/docker/common/var-lib-docker/containers/{ID}"));
@@ -320,7 +324,35 @@ fn the_directory_s_owner_is_its_user_even_if_it_was_given_away_later() {
 }
 
 #[test]
-fn what_was_found_is_in_json_and_on_series() {
+fn what_was_found_is_on_series() {
+    let cgroup = format!("/docker/{ID}");
+    let tree = tree(&cgroup);
+    tree.write(&cgroup[1..], "memory.current", "4096\n");
+    keep(
+        &tree,
+        &format!("/var/lib/docker/containers/{ID}/config.v2.json"),
+        fixture("docker-20.10-config.v2.json"),
+    );
+    let mut sampler = sampler(&tree);
+    let snapshot = until(&mut sampler, &cgroup, |told| told.contains("image="));
+    let attach = Attach::of(&[OwnerLabel::Container, OwnerLabel::Image]);
+    let mut out = Vec::new();
+    render(&snapshot, &Options { attach, ..Options::default() }, &Own::new(), &mut out);
+    let text = String::from_utf8(out).expect("UTF-8");
+    for line in [
+        format!(
+            "cgroup_info{{cgroup=\"{cgroup}\",runtime=\"docker\",container=\"web1\",container_id=\"{ID}\",image=\"nginx:1.25\"}} 1"
+        ),
+        format!(
+            "cgroup_memory_current_bytes{{cgroup=\"{cgroup}\",container=\"web1\",image=\"nginx:1.25\"}} 4096"
+        ),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line} in {text}");
+    }
+}
+
+#[test]
+fn what_was_found_is_listed() {
     let cgroup = format!("/docker/{ID}");
     let tree = tree(&cgroup);
     keep(

@@ -2,8 +2,7 @@
 //!
 //! The expressions are those of kubernetes-mixin and kube-prometheus, which ships them: the rules of
 //! `k8s.rules.container_*`, the dashboards "Compute Resources / Pod" and "/ Node", and the alert on throttling.
-//! `node_namespace_pod_container:…` is written out, as no rule is evaluated here. The names of pods are no part of a
-//! path: where nothing tells them, `$namespace` and `$pod` are empty, and choose what has no such label.
+//! `node_namespace_pod_container:…` is written out, as no rule is evaluated here.
 
 #[path = "support/prometheus.rs"]
 mod prometheus;
@@ -21,7 +20,20 @@ use support::fake::FakeTree;
 
 const POD: &str = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5f3c1a52_9d0e_4c1b_8f4e_2a6b7c8d9e0f.slice";
 const NGINX: &str = "9d1f0c6c8a7fb2f1f1c5ee70da6fd0c7a9b1d2e3f405162738495a6b7c8d9e0f";
+const SANDBOX: &str = "0d1f0c6c8a7fb2f1f1c5ee70da6fd0c7a9b1d2e3f405162738495a6b7c8d9e0f";
 const SIDECAR: &str = "1d1f0c6c8a7fb2f1f1c5ee70da6fd0c7a9b1d2e3f405162738495a6b7c8d9e0f";
+
+/// What containerd keeps of a container; the sandbox of the pod has no name.
+fn bundle(tree: &FakeTree, id: &str, name: Option<&str>, image: &str) {
+    let name = name.map_or(String::new(), |name| format!("\"io.kubernetes.cri.container-name\":\"{name}\","));
+    let directory = tree.rootfs().join("run/containerd/io.containerd.runtime.v2.task/k8s.io").join(id);
+    fs::create_dir_all(&directory).expect("a directory");
+    let annotations = format!(
+        "{name}\"io.kubernetes.cri.image-name\":\"{image}\",\"io.kubernetes.cri.sandbox-name\":\"web-0\",\"io.kubernetes.cri.sandbox-namespace\":\"shop\""
+    );
+    fs::write(directory.join("config.json"), format!("{{\"annotations\":{{{annotations}}}}}"))
+        .expect("a file");
+}
 
 /// Two moments at which every number has as many digits.
 const MOMENTS: [u64; 2] = [2, 3];
@@ -81,7 +93,7 @@ fn kube_state_metrics() -> SocketAddr {
                 head.extend_from_slice(&byte);
             }
             let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n\r\n\
-                          kube_pod_info{node=\"n1\"} 1\n";
+                          kube_pod_info{namespace=\"shop\",pod=\"web-0\",node=\"n1\"} 1\n";
             // A client that has gone comes again in a second.
             let _ = client.write_all(answer.as_bytes());
         }
@@ -110,7 +122,7 @@ fn memory(metric: &str) -> String {
 /// What a panel about I/O shows.
 fn disk(metric: &str) -> String {
     format!(
-        r#"sum by(container) (rate({metric}{{job="cadvisor", device=~"(/dev/)?(mmcblk.p.+|nvme.+|rbd.+|sd.+|vd.+|xvd.+|dm-.+|md.+|dasd.+)", container!="", cluster="", namespace="", pod=""}}[5m]))"#
+        r#"sum by(container) (rate({metric}{{job="cadvisor", device=~"(/dev/)?(mmcblk.p.+|nvme.+|rbd.+|sd.+|vd.+|xvd.+|dm-.+|md.+|dasd.+)", container!="", cluster="", namespace="shop", pod="web-0"}}[5m]))"#
     )
 }
 
@@ -126,15 +138,21 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
     fs::create_dir_all(&cpus).expect("a directory");
     fs::write(cpus.join("online"), "0-3\n").expect("a file");
     let container = |id: &str| format!("{POD}/cri-containerd-{id}.scope");
-    let (nginx, sidecar) = (container(NGINX), container(SIDECAR));
+    let (nginx, sidecar, sandbox) = (container(NGINX), container(SIDECAR), container(SANDBOX));
+    let logs = "var/log/pods/shop_web-0_5f3c1a52-9d0e-4c1b-8f4e-2a6b7c8d9e0f";
+    fs::create_dir_all(tree.rootfs().join(logs)).expect("a directory");
+    bundle(&tree, NGINX, Some("nginx"), "nginx:1.27");
+    bundle(&tree, SIDECAR, Some("sidecar"), "envoy:1.31");
+    bundle(&tree, SANDBOX, None, "pause:3.10");
     let inner = format!("{nginx}/init.scope");
     let groups: Vec<Group<'_>> = vec![
-        ("/kubepods.slice", 7, "max"),
-        ("/kubepods.slice/kubepods-burstable.slice", 7, "max"),
-        (POD, 7, "20000"),
+        ("/kubepods.slice", 8, "max"),
+        ("/kubepods.slice/kubepods-burstable.slice", 8, "max"),
+        (POD, 8, "20000"),
         (&nginx, 5, "10000"),
         (&inner, 5, "max"),
         (&sidecar, 2, "10000"),
+        (&sandbox, 1, "max"),
         ("/system.slice/kubelet.service", 9, "max"),
     ];
     write(&tree, &groups, MOMENTS[0]);
@@ -144,6 +162,12 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
     let flags = tree.flags();
     let flags: Vec<&str> = flags.iter().map(String::as_str).chain(["--compat.cadvisor"]).collect();
     let daemon = Daemon::configured(&config, &flags);
+    // Names come from files, a moment after the cgroup was found: series without them would be others.
+    eventually("every container is named", || {
+        let text = daemon.get("/metrics").text();
+        let of_pod = |line: &&str| line.starts_with("container_last_seen{") && line.contains("pod=\"web-0\"");
+        (text.lines().filter(of_pod).count() == 4).then_some(())
+    });
     let prometheus =
         Prometheus::start(&[("cadvisor", daemon.address), ("kube-state-metrics", kube_state_metrics())]);
 
@@ -162,7 +186,7 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
     // Each of them gives the two containers and nothing else, in the relation of their shares.
     let pod = |metric: &str, more: &str| {
         format!(
-            "sum(max by (cluster, namespace, pod, container)({metric}{{job=\"cadvisor\", cluster=\"\", namespace=\"\", pod=\"\", container!=\"\"{more}}})) by (container)"
+            "sum(max by (cluster, namespace, pod, container)({metric}{{job=\"cadvisor\", cluster=\"\", namespace=\"shop\", pod=\"web-0\", container!=\"\"{more}}})) by (container)"
         )
     };
     let expressions = [
@@ -176,7 +200,7 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
         pod("container_memory_rss", ", container!=\"POD\""),
         pod("container_memory_cache", ", container!=\"POD\""),
         pod("container_memory_swap", ", container!=\"POD\""),
-        r#"sum(increase(container_cpu_cfs_throttled_periods_total{job="cadvisor", namespace="", pod="", container!="", cluster=""}[5m])) by (container) / sum(increase(container_cpu_cfs_periods_total{job="cadvisor", namespace="", pod="", container!="", cluster=""}[5m])) by (container)"#.to_owned(),
+        r#"sum(increase(container_cpu_cfs_throttled_periods_total{job="cadvisor", namespace="shop", pod="web-0", container!="", cluster=""}[5m])) by (container) / sum(increase(container_cpu_cfs_periods_total{job="cadvisor", namespace="shop", pod="web-0", container!="", cluster=""}[5m])) by (container)"#.to_owned(),
         disk("container_fs_reads_total"),
         disk("container_fs_writes_total"),
         disk("container_fs_reads_bytes_total"),
@@ -184,20 +208,23 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
     ];
     for expression in &expressions {
         let found = prometheus.query(expression);
-        let of = |id: &str| {
-            let mut found = found.iter().filter(|(labels, _)| labels["container"] == id);
-            found.next().map(|(_, value)| *value).unwrap_or_else(|| panic!("no {id}: {expression}"))
+        let of = |name: &str| {
+            let mut found = found.iter().filter(|(labels, _)| labels["container"] == name);
+            found.next().map(|(_, value)| *value).unwrap_or_else(|| panic!("no {name}: {expression}"))
         };
-        let relation = of(NGINX) / of(SIDECAR);
+        let relation = of("nginx") / of("sidecar");
         assert!((relation - 2.5).abs() < 1e-6, "{relation}: {expression}: {found:?}");
-        assert_eq!(found.len(), 2, "{expression}: {found:?}");
+        // The rules know the sandbox too, which has an image and no name.
+        let sandboxes = found.iter().filter(|(labels, _)| labels.get("container").is_none()).count();
+        assert!(found.len() == 2 + sandboxes && sandboxes < 2, "{expression}: {found:?}");
+        assert!(sandboxes == 0 || !expression.contains("container!="), "{expression}: {found:?}");
     }
 
     // Amounts are those of the containers, and neither the pod's nor the slice's on top.
     let total = |expression: &str| prometheus.value(&format!("sum({expression})"));
-    assert_eq!(total(&memory("container_memory_working_set_bytes")), Some(f64::from((7 << 20) - (7 << 17))));
-    assert_eq!(total(&memory("container_memory_rss")), Some(f64::from(7 << 19)));
-    assert_eq!(total(&memory("container_memory_cache")), Some(f64::from(7 << 18)));
+    assert_eq!(total(&memory("container_memory_working_set_bytes")), Some(f64::from((8 << 20) - (8 << 17))));
+    assert_eq!(total(&memory("container_memory_rss")), Some(f64::from(8 << 19)));
+    assert_eq!(total(&memory("container_memory_cache")), Some(f64::from(8 << 18)));
 
     // The alert finds the one that is throttled in more than a quarter of its periods.
     let alert = r#"
@@ -207,7 +234,7 @@ fn the_dashboards_of_kubernetes_show_containers_and_count_nothing_twice() {
           > ( 25 / 100 )"#;
     let found = prometheus.query(alert);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].0["container"] == NGINX && (found[0].1 - 0.5).abs() < 1e-6, "{found:?}");
+    assert!(found[0].0["container"] == "nginx" && (found[0].1 - 0.5).abs() < 1e-6, "{found:?}");
 
     // The machine, by which older dashboards divide.
     assert_eq!(prometheus.value("sum(machine_cpu_cores)"), Some(4.0));

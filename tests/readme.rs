@@ -6,9 +6,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use stockade::enforce::order::Outcome;
 use stockade::metrics::{cadvisor_documentation, documentation};
-use stockade::model::Collector;
+use stockade::model::{Collector, Knob};
+use stockade::policy::engine::State;
+use stockade::policy::rule::{Action, Amount, Kill, Notify};
+use stockade::policy::signal::Signal;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
@@ -112,11 +117,15 @@ fn every_configuration_key_is_in_the_table() {
     assert_eq!(said, expected);
 }
 
-/// The code in the first column of a section's table.
+/// The code in the first column of a table in a section of the README.
 fn first_column(section: &str) -> Vec<String> {
-    let readme = readme();
+    first_column_of(&readme(), section)
+}
+
+/// The code in the first column of a table in a section of a page.
+fn first_column_of(page: &str, section: &str) -> Vec<String> {
     let title = format!("{section}\n");
-    let section = readme.split("\n## ").find(|text| text.starts_with(&title)).expect("the section is there");
+    let section = page.split("\n## ").find(|text| text.starts_with(&title)).expect("the section is there");
     section
         .lines()
         .filter_map(|line| line.strip_prefix("| `"))
@@ -141,13 +150,65 @@ fn every_command_is_in_the_table() {
     assert_eq!(said, expected);
 }
 
+/// Every name that a pattern such as `{a,b}.c.{d,e}` stands for.
+fn expanded(pattern: &str) -> Vec<String> {
+    let Some((before, rest)) = pattern.split_once('{') else { return vec![pattern.to_owned()] };
+    let (choices, after) = rest.split_once('}').expect("a brace is closed");
+    choices.split(',').flat_map(|choice| expanded(&format!("{before}{choice}{after}"))).collect()
+}
+
+/// Signals, steps, states, outcomes and kinds of audit lines: the manual has a row for each, and no other.
+#[test]
+fn the_manual_names_everything_that_policies_know() {
+    let manual = fs::read_to_string(root().join("config/README.md")).unwrap();
+    let section = |title: &str| first_column_of(&manual, title);
+    let sorted = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>();
+    let listed: Vec<String> =
+        section("What can be measured: signals").iter().flat_map(|name| expanded(name)).collect();
+    assert_eq!(listed.len(), Signal::all().count(), "a signal stands there twice, or is missing");
+    assert_eq!(sorted(listed), Signal::all().map(Signal::name).collect());
+    let outcomes: Vec<&str> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
+    assert_eq!(section("Guard rails and outcomes"), outcomes);
+    assert_eq!(section("States"), State::NAMES);
+    let nothing = Kill { signal: 0, grace: Duration::ZERO };
+    let steps = [
+        Action::Notify(Notify::default()),
+        Action::Set(Vec::new()),
+        Action::Reclaim(Amount::OfCurrent(0.0)),
+        Action::Freeze,
+        Action::Kill(nothing),
+    ];
+    assert_eq!(section("What: steps"), steps.map(|step| step.name()));
+    for knob in KNOBS {
+        assert!(manual.contains(knob.file()), "the manual does not name {knob}");
+    }
+}
+
+/// The controls whose file no other control has.
+const KNOBS: [Knob; 11] = [
+    Knob::MemoryMin,
+    Knob::MemoryLow,
+    Knob::MemoryHigh,
+    Knob::MemoryMax,
+    Knob::MemorySwapMax,
+    Knob::CpuMax,
+    Knob::CpuWeight,
+    Knob::IoWeight,
+    Knob::PidsMax,
+    Knob::CpusetCpus,
+    Knob::CpusetMems,
+];
+
 #[test]
 fn every_link_to_a_file_leads_to_one() {
-    for page in ["README.md", "CONTRIBUTING.md"] {
-        let text = fs::read_to_string(root().join(page)).unwrap();
+    for page in ["README.md", "CONTRIBUTING.md", "config/README.md"] {
+        let page = root().join(page);
+        let text = fs::read_to_string(&page).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for link in links.filter(|link| !link.contains("://") && !link.starts_with('#')) {
-            assert!(root().join(link).exists(), "{page} links to {link}, which is not there");
+        let files = links.map(|link| link.split('#').next().unwrap_or_default());
+        for link in files.filter(|link| !link.contains("://") && !link.is_empty()) {
+            let there = page.with_file_name(link).exists();
+            assert!(there, "{} links to {link}, which is not there", page.display());
         }
     }
 }

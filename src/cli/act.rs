@@ -238,6 +238,12 @@ impl ActArgs {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<Exit> {
+        if request.dry_run && request.what == What::Undo {
+            return match alone::left_behind(config) {
+                Ok(answer) => self.show(&answer, out, err),
+                Err(problem) => failed(err, Exit::Failed, &problem),
+            };
+        }
         let mut alone = match Alone::new(config, paths) {
             Ok(alone) => alone,
             Err(problem) => return failed(err, Exit::Failed, &problem),

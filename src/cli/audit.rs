@@ -11,6 +11,7 @@ use super::Exit;
 use super::ls::failed;
 use crate::config;
 use crate::enforce::audit::{path_of, read, rfc3339};
+use crate::enforce::plan::BY_HAND;
 
 /// Show the audit log: decisions with their reasons, and who else wrote limits.
 #[derive(Debug, Args)]
@@ -62,7 +63,9 @@ impl AuditArgs {
             },
         };
         if !path.exists() {
-            return failed(err, Exit::Failed, &format!("there is no audit log {}", path.display()));
+            let hint = "nothing was decided yet, or --config names another place";
+            let problem = format!("there is no audit log {}: {hint}", path.display());
+            return failed(err, Exit::Failed, &problem);
         }
         let mut exit = Exit::Done;
         let mut kept = std::collections::VecDeque::new();
@@ -111,6 +114,11 @@ fn cgroup(line: &Value) -> &str {
     line["target"]["cgroup"].as_str().or_else(|| line["cgroup"].as_str()).unwrap_or_default()
 }
 
+/// By whom something was decided: by a rule, or by hand.
+fn by(rule: &str) -> String {
+    if rule == BY_HAND { rule.to_owned() } else { format!("by {rule}") }
+}
+
 /// One line for people, and one more for each reason.
 fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
     let word = |key: &str| line[key].as_str().unwrap_or("-");
@@ -119,10 +127,10 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
         Some("decision") => {
             write!(
                 out,
-                "{time}  {:9}  {:7}  {cgroup}  by {}",
+                "{time}  {:9}  {:7}  {cgroup}  {}",
                 word("outcome"),
                 word("action"),
-                word("policy")
+                by(word("policy"))
             )?;
             for change in line["changes"].as_array().into_iter().flatten() {
                 let side = |key: &str| change[key].as_str().unwrap_or("-").to_owned();

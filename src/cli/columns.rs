@@ -2,7 +2,7 @@
 
 use super::humanize::Value;
 use super::table::Align;
-use crate::model::{Cgroup, Column as Table, Control, Controls, Field, Limit, OwnerLabel, Rates};
+use crate::model::{Cgroup, Column as Table, Control, Controls, Field, Limit, Owner, OwnerLabel, Rates};
 
 /// A cgroup in the list.
 #[derive(Debug)]
@@ -54,6 +54,12 @@ macro_rules! text {
     };
 }
 
+macro_rules! owner {
+    ($key:literal, $heading:literal, $about:literal, $label:ident) => {
+        text!($key, $heading, $about, |row| name(row.cgroup.identity.owner.get(OwnerLabel::$label)))
+    };
+}
+
 /// Every column.
 pub const ALL: &[Column] = &[
     field!("memory", "MEMORY", "memory in use, descendants included", MemoryCurrent),
@@ -94,15 +100,25 @@ pub const ALL: &[Column] = &[
     field!("populated", "POPULATED", "whether a process lives in it or below", Populated),
     field!("frozen", "FROZEN", "whether it is frozen", Frozen),
     number!("id", "ID", "the kernel's id of it", |row| Some(Value::Count(row.cgroup.identity.id))),
-    text!("slice", "SLICE", "the systemd slice that it is in", |row| name(
-        row.cgroup.identity.owner.get(OwnerLabel::Slice)
-    )),
-    text!("unit", "UNIT", "the systemd unit that it belongs to", |row| name(
-        row.cgroup.identity.owner.get(OwnerLabel::Unit)
-    )),
-    text!("user", "USER", "the id of the user that it belongs to", |row| name(
-        row.cgroup.identity.owner.get(OwnerLabel::User)
-    )),
+    text!(
+        "owner",
+        "OWNER",
+        "the shortest that tells whose it is: pod and container, job, application, unit or user",
+        |row| { short(&row.cgroup.identity.owner).map(Value::Text) }
+    ),
+    owner!("slice", "SLICE", "the systemd slice that it is in", Slice),
+    owner!("unit", "UNIT", "the systemd unit that it belongs to", Unit),
+    owner!("user", "USER", "the id of the user that it belongs to", User),
+    owner!("session", "SESSION", "the login session", Session),
+    owner!("app", "APP", "the application", App),
+    owner!("runtime", "RUNTIME", "what runs the container, or made the group", Runtime),
+    owner!("container", "CONTAINER", "the container's or machine's name", Container),
+    owner!("container-id", "CONTAINER-ID", "the container's id", ContainerId),
+    owner!("image", "IMAGE", "the container's image", Image),
+    owner!("pod", "POD", "the Kubernetes pod", Pod),
+    owner!("namespace", "NAMESPACE", "the Kubernetes namespace of the pod", Namespace),
+    owner!("qos", "QOS", "the pod's class", Qos),
+    owner!("job", "JOB", "the Slurm job", Job),
     Column {
         key: "cgroup",
         heading: "CGROUP",
@@ -200,6 +216,23 @@ fn rate(rate: Option<f64>) -> Option<Value> {
     rate.map(Value::BytesPerSecond)
 }
 
+/// The shortest that tells people whose a cgroup is.
+fn short(owner: &Owner) -> Option<String> {
+    use OwnerLabel::{App, Container, ContainerId, Job, Pod, Step, Unit, User};
+    let both = |first, second| Some(format!("{}/{}", owner.get(first)?, owner.get(second)?));
+    let one = |label| owner.get(label).map(str::to_owned);
+    let id = || owner.get(ContainerId).map(|id| id.chars().take(12).collect());
+    both(Pod, Container)
+        .or_else(|| one(Pod))
+        .or_else(|| one(Container))
+        .or_else(id)
+        .or_else(|| both(Job, Step).map(|step| format!("job {step}")))
+        .or_else(|| one(Job).map(|job| format!("job {job}")))
+        .or_else(|| one(App))
+        .or_else(|| one(Unit))
+        .or_else(|| one(User).map(|user| format!("user {user}")))
+}
+
 fn name(name: Option<&str>) -> Option<Value> {
     name.map(|name| Value::Text(name.to_owned()))
 }
@@ -207,6 +240,27 @@ fn name(name: Option<&str>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_shortest_that_tells_whose_it_is() {
+        use OwnerLabel::{App, Container, ContainerId, Image, Job, Namespace, Pod, Step, Unit, User};
+        for (parts, expected) in [
+            (&[(Pod, "web-0"), (Namespace, "shop"), (Container, "nginx")][..], Some("web-0/nginx")),
+            (&[(Pod, "web-0"), (ContainerId, "0123456789abcdef")], Some("web-0")),
+            (&[(Container, "db"), (ContainerId, "0123456789abcdef"), (Unit, "docker-0.scope")], Some("db")),
+            (&[(ContainerId, "0123456789abcdef")], Some("0123456789ab")),
+            (&[(Job, "42"), (Step, "batch"), (User, "7")], Some("job 42/batch")),
+            (&[(Job, "42")], Some("job 42")),
+            (&[(App, "org.gnome.Maps"), (Unit, "app-x.scope"), (User, "1000")], Some("org.gnome.Maps")),
+            (&[(Unit, "nginx.service")], Some("nginx.service")),
+            (&[(User, "1000")], Some("user 1000")),
+            (&[(Image, "busybox")], None),
+        ] {
+            let mut owner = Owner::default();
+            parts.iter().for_each(|(label, value)| owner.set(*label, Some(value)));
+            assert_eq!(short(&owner).as_deref(), expected);
+        }
+    }
 
     #[test]
     fn columns_are_chosen_by_key_or_heading_and_added_before_the_name() {

@@ -113,7 +113,8 @@ impl ExplainArgs {
             writeln!(out, "  next: {}", word(policy, "next"))?;
         }
         if hidden > 0 {
-            writeln!(out, "\n{hidden} more policies do not match it; --all shows them")?;
+            let (policies, them) = if hidden == 1 { ("policy does", "it") } else { ("policies do", "them") };
+            writeln!(out, "\n{hidden} more {policies} not match it; --all shows {them}")?;
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Watches every Linux control group and exports what it sees to Prometheus.
+/// Watches every Linux control group, exports what it sees to Prometheus, and enforces limits and policies.
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a guard rail.
 #[derive(Debug, Parser)]

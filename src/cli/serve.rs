@@ -155,6 +155,8 @@ fn flags(collector: Collector) -> (&'static str, &'static str) {
         Collector::Cpuset => pair!("cpuset"),
         Collector::NetCls => pair!("net_cls"),
         Collector::Host => pair!("host"),
+        Collector::Namespaces => pair!("namespaces"),
+        Collector::NamespaceInodes => pair!("namespace_inodes"),
     }
 }
 

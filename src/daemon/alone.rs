@@ -17,7 +17,8 @@ use super::socket::{Answer, Request, Target, What};
 use super::surroundings::Surroundings;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, Event};
-use crate::enforce::order::Done;
+use crate::enforce::journal::Journal;
+use crate::enforce::order::{Done, Outcome};
 use crate::enforce::plan::{Guard, Planned};
 use crate::kernel::layout::Paths;
 use crate::metrics::Own;
@@ -82,7 +83,7 @@ impl Alone {
             // Whatever a former program left was undone when the journal was opened.
             let detail = match self.recovered {
                 0 => "nothing was left to undo".to_owned(),
-                count => format!("{count} changes of a former program were undone or closed"),
+                count => format!("{} undone or closed, of a former program", by_hand::changes(count)),
             };
             return Answer {
                 outcome: "done".to_owned(),
@@ -91,8 +92,14 @@ impl Alone {
             };
         };
         if request.what == What::Undo {
-            let detail = format!("{} changes of a former program were undone or closed", self.recovered);
+            let count = by_hand::changes(self.recovered);
+            let detail = format!("{count} undone or closed, of a former program");
             return Answer { outcome: "done".to_owned(), detail, data: serde_json::Value::Null };
+        }
+        if let (true, Some(answer)) =
+            (request.dry_run, by_hand::would_take_back(&request.what, Some(&target), &self.enforcer))
+        {
+            return answer;
         }
         let wanted = match by_hand::request(&request.what, &target, request.dry_run, self.snapshot.at) {
             Ok(wanted) => wanted,
@@ -122,6 +129,26 @@ impl Alone {
             left => Err(format!("{left} changes could not be undone; try `stockade undo`")),
         }
     }
+}
+
+/// How many changes of a former program the journal has, and `undo` would undo: nothing is undone.
+///
+/// # Errors
+/// When the journal cannot be had.
+pub fn left_behind(config: &Config) -> Result<Answer, String> {
+    let journal = &config.safety.journal;
+    let left = match journal.exists() {
+        // Whichever boot it is, what is open is open.
+        true => Journal::open(journal, "").map_err(|error| error.to_string())?.open_claims(),
+        false => 0,
+    };
+    let detail = match left {
+        0 => "nothing is left to undo".to_owned(),
+        1 => "would undo or close 1 change of a former program".to_owned(),
+        left => format!("would undo or close {left} changes of a former program"),
+    };
+    let data = serde_json::json!({"left": left});
+    Ok(Answer { outcome: Outcome::DryRun.name().to_owned(), detail, data })
 }
 
 /// What the policies of a configuration make of a cgroup, from two samples.

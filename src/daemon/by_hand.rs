@@ -89,6 +89,42 @@ pub(super) fn answer(done: &Done) -> Answer {
     }
 }
 
+/// What a thaw or an undo would take back: of one cgroup, or of all. None where it is neither.
+pub(super) fn would_take_back(what: &What, target: Option<&Identity>, enforcer: &Enforcer) -> Option<Answer> {
+    let verb = match what {
+        What::Undo => "undo",
+        What::Thaw => "thaw",
+        _ => return None,
+    };
+    let mut active = enforcer.active();
+    active.retain(|claim| {
+        let meant =
+            target.is_none_or(|target| claim.target.path == target.path && claim.target.id == target.id);
+        meant && (*what == What::Undo || claim.knob.is_none())
+    });
+    let claims: Vec<String> = active
+        .iter()
+        .map(|claim| {
+            let control = claim.knob.as_ref().map_or_else(|| "freeze".to_owned(), ToString::to_string);
+            format!("{control} of {} ({})", claim.target.display, claim.rule)
+        })
+        .collect();
+    let detail = match (claims.is_empty(), what) {
+        (false, _) => format!("would {verb} {}", claims.join(", ")),
+        (true, What::Thaw) => "would thaw: this program did not freeze it".to_owned(),
+        (true, _) => "nothing is in force that could be undone".to_owned(),
+    };
+    Some(Answer { outcome: Outcome::DryRun.name().to_owned(), detail, data: json!({"would_undo": claims}) })
+}
+
+/// So many changes, in words.
+pub(super) fn changes(count: usize) -> String {
+    match count {
+        1 => "1 change was".to_owned(),
+        count => format!("{count} changes were"),
+    }
+}
+
 /// Undoes everything.
 pub(super) fn undone(enforcer: &Enforcer, within: Duration) -> Answer {
     let before = enforcer.active().len();
@@ -96,7 +132,7 @@ pub(super) fn undone(enforcer: &Enforcer, within: Duration) -> Answer {
         let left = enforcer.active().len();
         let detail = match (before, left) {
             (0, _) => "nothing was left to undo".to_owned(),
-            (_, 0) => format!("{before} changes were undone"),
+            (_, 0) => format!("{} undone", changes(before)),
             _ => return Answer::failed(format!("{left} of {before} changes could not be undone")),
         };
         Answer { outcome: "done".to_owned(), detail, data: json!({"undone": before}) }

@@ -251,6 +251,12 @@ impl Judge {
                 return;
             }
         };
+        if request.dry_run
+            && let Some(answer) = by_hand::would_take_back(&request.what, target.as_deref(), &self.enforcer)
+        {
+            let _ = reply.send(answer);
+            return;
+        }
         match (&request.what, target) {
             (What::Explain, Some(target)) => {
                 let view = View::pass(&snapshot);

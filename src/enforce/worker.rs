@@ -14,6 +14,7 @@ use super::apply::{DriftAnswer, DriftSeen, ForeignWriter, Settings};
 use super::journal::{Intent, Journal, JournalError};
 use super::ledger::{Claim, Drift, Ended, Ledger, Setting};
 use super::order::{Change, Deed, Done, Order, Outcome};
+use super::plan::BY_HAND;
 use super::stats::{Stats, lock};
 use super::undo::ending_of_undo;
 use crate::model::{Identity, Knob, Value};
@@ -166,7 +167,11 @@ impl Shared {
         let deadlines = &self.settings.deadlines;
         match &order.deed {
             Deed::Undo => {
-                let which = Which::Rule(Arc::clone(&order.rule));
+                // Who undoes by hand means whatever is in force there; a rule takes back what is its own.
+                let which = match &*order.rule {
+                    BY_HAND => Which::All,
+                    _ => Which::Rule(Arc::clone(&order.rule)),
+                };
                 return Ok(self.undo(&order.target, &which, "ordered", order.dry_run));
             }
             Deed::Notify(_) => return Ok(Ending::applied("")),

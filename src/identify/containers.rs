@@ -13,10 +13,11 @@ const SCOPES: [(&str, &str); 5] = [
 ];
 
 /// `ABOVE/PREFIX<id>` of the cgroupfs drivers; an empty `ABOVE` stands for any. `libpod-` under any other parent is a
-/// container of `podman run --cgroup-parent`, or one in a pod.
-const DIRECTORIES: [(&str, &str, &str); 6] = [
+/// container of `podman run --cgroup-parent`, or one in a pod; `libpod-payload-` is one of `--cgroups=split`.
+const DIRECTORIES: [(&str, &str, &str); 7] = [
     ("docker", "", "docker"),
     ("", "libpod-", "podman"),
+    ("", "libpod-payload-", "podman"),
     ("k8s.io", "", "containerd"),
     ("default", "", "containerd"),
     ("moby", "", "docker"),
@@ -183,6 +184,15 @@ mod tests {
             (
                 &format!("/libpod_parent/libpod_pod_{POD}/libpod-{ID}"),
                 &format!("runtime=podman container_id={ID} pod_uid={POD}"),
+            ),
+            // containers/podman#16589: Quadlet's services and others with --cgroups=split, the monitor in `runtime`.
+            (
+                &format!("/system.slice/quadlet-minimal.service/libpod-payload-{ID}"),
+                &format!("slice=system.slice unit=quadlet-minimal.service runtime=podman container_id={ID}"),
+            ),
+            (
+                "/system.slice/quadlet-minimal.service/runtime",
+                "slice=system.slice unit=quadlet-minimal.service",
             ),
             // The monitors are no containers, nor is the rootless pause process.
             (

@@ -66,7 +66,7 @@ pub struct Place {
 }
 
 /// What runs the container, where its file is, and how it is read. `{id}` is the container's id, `{home}` its user's home.
-const PLACES: [(&str, &str, Format); 14] = [
+const PLACES: [(&str, &str, Format); 16] = [
     ("docker", "/var/lib/docker/containers/{id}/config.v2.json", Format::Docker),
     ("docker", "{home}/.local/share/docker/containers/{id}/config.v2.json", Format::Docker),
     ("docker", "/var/snap/docker/common/var-lib-docker/containers/{id}/config.v2.json", Format::Docker),
@@ -76,7 +76,9 @@ const PLACES: [(&str, &str, Format); 14] = [
         "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/config.json",
         Format::Bundle,
     ),
+    ("containerd", "/run/containerd/io.containerd.runtime.v2.task/default/{id}/config.json", Format::Bundle),
     ("cri-o", "/run/containers/storage/overlay-containers/{id}/userdata/config.json", Format::Bundle),
+    ("cri-o", "/var/lib/containers/storage/overlay-containers/containers.json", Format::Storage),
     ("podman", "/var/lib/containers/storage/overlay-containers/containers.json", Format::Storage),
     ("podman", "/var/lib/containers/storage/overlay-containers/volatile-containers.json", Format::Storage),
     ("podman", "/var/lib/containers/storage/vfs-containers/containers.json", Format::Storage),
@@ -110,6 +112,9 @@ const TAGS: [(&str, OwnerLabel); 8] = [
     ("io.kubernetes.pod.name", OwnerLabel::Pod),
     ("io.kubernetes.pod.namespace", OwnerLabel::Namespace),
 ];
+
+/// The annotation in which nerdctl keeps a container's name.
+const NERDCTL_NAME: &str = "nerdctl/name";
 
 fn in_kubernetes(owner: &Owner) -> bool {
     owner.get(OwnerLabel::Qos).is_some()
@@ -176,10 +181,10 @@ pub fn parse(format: Format, id: &str, text: &[u8]) -> Result<Told, Malformed> {
         }
         Format::Bundle => {
             let bundle: Bundle = serde_json::from_slice(text)?;
-            told.0.insert(
-                id.to_owned(),
-                Facts { in_pod: tags(&bundle.annotations.unwrap_or_default()), plain: Vec::new() },
-            );
+            let annotations = bundle.annotations.unwrap_or_default();
+            let name = annotations.get(NERDCTL_NAME).map(|name| (OwnerLabel::Container, bounded(name)));
+            let facts = Facts { in_pod: tags(&annotations), plain: name.into_iter().collect() };
+            told.0.insert(id.to_owned(), facts);
         }
         Format::Storage => {
             let all: Vec<Stored> = serde_json::from_slice(text)?;
@@ -340,4 +345,122 @@ fn bounded(name: &str) -> String {
         return shown;
     }
     shown.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Format; 5] =
+        [Format::Docker, Format::Storage, Format::Bundle, Format::PodLogs, Format::ContainerLogs];
+
+    fn owner(parts: &[(OwnerLabel, &str)]) -> Owner {
+        let mut owner = Owner::default();
+        for (label, value) in parts {
+            owner.set(*label, Some(value));
+        }
+        owner
+    }
+
+    fn short(owner: &Owner) -> bool {
+        let values = OwnerLabel::ALL.iter().filter_map(|&label| owner.get(label));
+        values
+            .into_iter()
+            .all(|value| value.chars().count() <= LONGEST && !value.chars().any(char::is_control))
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_trouble(bytes: Vec<u8>, name: String) {
+            for format in ALL {
+                let _ = parse(format, "id", &bytes);
+                let _ = parse_names(format, [&*name]);
+            }
+            let quoted = serde_json::to_string(&name).expect("a string");
+            for (format, text) in [
+                (Format::Docker, format!("{{\"Name\": {quoted}, \"Config\": {{\"Image\": {quoted}}}}}")),
+                (Format::Storage, format!("[{{\"id\": \"id\", \"names\": [{quoted}], \"metadata\": {quoted}}}]")),
+                (Format::Bundle, format!("{{\"annotations\": {{\"io.kubernetes.pod.name\": {quoted}}}}}")),
+            ] {
+                let mut owner = owner(&[(OwnerLabel::ContainerId, "id"), (OwnerLabel::Qos, "burstable")]);
+                parse(format, "id", text.as_bytes()).expect("it is whole").tell(None, &mut owner);
+                prop_assert!(short(&owner), "{owner:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_no_trouble_and_what_is_known_stays() {
+        let mut known = owner(&[(OwnerLabel::ContainerId, "id"), (OwnerLabel::Container, "mine")]);
+        for (format, text) in [
+            (Format::Docker, "{}"),
+            (Format::Docker, "{\"Name\": \"/other\", \"Config\": {\"Image\": null, \"Labels\": null}}"),
+            (Format::Storage, "[]"),
+            (Format::Storage, "[{\"id\": \"id\", \"names\": [\"other\"], \"metadata\": \"{torn\"}]"),
+            (Format::Bundle, "{\"annotations\": null}"),
+        ] {
+            parse(format, "id", text.as_bytes()).expect(text).tell(None, &mut known);
+        }
+        assert_eq!(known, owner(&[(OwnerLabel::ContainerId, "id"), (OwnerLabel::Container, "mine")]));
+    }
+
+    #[test]
+    fn a_sandbox_of_cri_o_is_a_pod_and_no_container() {
+        let noted = r#"{"name":"k8s_POD_web-0_shop_u_0","metadata-name":"web-0","namespace":"shop","pod":true,"image-name":"pause:3.9"}"#;
+        let text = serde_json::json!([{"id": "id", "names": ["k8s_POD_web-0_shop_u_0"], "metadata": noted}])
+            .to_string();
+        let mut sandbox = owner(&[(OwnerLabel::ContainerId, "id"), (OwnerLabel::Qos, "burstable")]);
+        parse(Format::Storage, "id", text.as_bytes()).expect("it is whole").tell(Some("cri-o"), &mut sandbox);
+        let part = |label| sandbox.get(label);
+        assert_eq!(
+            (part(OwnerLabel::Pod), part(OwnerLabel::Namespace), part(OwnerLabel::Container)),
+            (Some("web-0"), Some("shop"), None)
+        );
+        assert_eq!((part(OwnerLabel::Image), part(OwnerLabel::Runtime)), (Some("pause:3.9"), Some("cri-o")));
+    }
+
+    #[test]
+    fn nerdctl_notes_names_in_the_bundle() {
+        let mut known = owner(&[(OwnerLabel::ContainerId, "id"), (OwnerLabel::Runtime, "containerd")]);
+        let text = br#"{"annotations": {"nerdctl/name": "web", "io.kubernetes.pod.name": "no-pod"}}"#;
+        parse(Format::Bundle, "id", text).expect("it is whole").tell(Some("containerd"), &mut known);
+        assert_eq!((known.get(OwnerLabel::Container), known.get(OwnerLabel::Pod)), (Some("web"), None));
+    }
+
+    #[test]
+    fn logs_are_named_after_pods() {
+        let mut owner = owner(&[(OwnerLabel::PodUid, "u-1"), (OwnerLabel::Qos, "guaranteed")]);
+        let names = ["x", "a_b", "shop_web-0_u-1", "shop_web-0_u-1_more", "shop_web-1_u-2"];
+        parse_names(Format::PodLogs, names).tell(None, &mut owner);
+        assert_eq!(
+            (owner.get(OwnerLabel::Namespace), owner.get(OwnerLabel::Pod)),
+            (Some("shop"), Some("web-0"))
+        );
+    }
+
+    #[test]
+    fn homes() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nbroken\nal:x:1000:1000::/home/al:/bin/sh\nno:x:1:1::/:/x\n";
+        assert_eq!(home(passwd, "1000").as_deref(), Some("/home/al"));
+        assert_eq!((home(passwd, "1"), home(passwd, "7"), home("", "0")), (None, None, None));
+    }
+
+    #[test]
+    fn where_to_look_depends_on_who_runs_it() {
+        let of = |runtime: Option<&str>, home| {
+            let mut owner = owner(&[(OwnerLabel::ContainerId, "id")]);
+            owner.set(OwnerLabel::Runtime, runtime);
+            places(&owner, home).into_iter().map(|place| place.path).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of(Some("docker"), Some("/home/al"))[1],
+            "/home/al/.local/share/docker/containers/id/config.v2.json"
+        );
+        assert_eq!(of(Some("docker"), None).len(), 2);
+        assert_eq!(of(Some("lxc"), None), Vec::<String>::new());
+        assert!(of(None, None).len() > 6);
+        assert!(!wants(&owner(&[(OwnerLabel::Runtime, "lxc"), (OwnerLabel::Container, "web")])));
+    }
 }

@@ -201,6 +201,18 @@ pub fn directory_owner(root: BorrowedFd<'_>, path: &[u8]) -> Result<u32, Errno> 
     Ok(fstatat(root, relative(path), AtFlags::AT_SYMLINK_NOFOLLOW)?.st_uid)
 }
 
+/// Opens a file of the directory with this inode, for one reading.
+///
+/// # Errors
+/// What `openat` says; `ENODEV` where another directory stands under the path.
+pub fn open_member(root: BorrowedFd<'_>, path: &[u8], id: u64, name: &str) -> Result<OwnedFd, Errno> {
+    let (directory, found) = open_directory(root, path)?;
+    if found != id {
+        return Err(Errno::ENODEV);
+    }
+    openat(&directory, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
 /// The names of the directories in a directory.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! - [`layout`]: which hierarchies are mounted where, and which of them serves which controller.
 //! - [`dir`]: held directories and descriptors, the descriptor budget, the one reused buffer.
+//! - [`namespaces`]: the namespaces of processes.
 //! - [`parse`]: PURE, text to numbers.
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
 //! - [`control`]: one cgroup held open, its limits read, written, saved and put back.
@@ -28,6 +29,7 @@ pub mod host;
 pub mod kill;
 pub mod layout;
 pub mod members;
+pub mod namespaces;
 pub mod owner;
 pub mod parse;
 pub mod process;

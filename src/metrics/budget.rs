@@ -104,8 +104,9 @@ fn candidates(snapshot: &Snapshot) -> Vec<Candidate<'_>> {
 /// More series than the cgroup can have in one dialect, cheaply.
 fn at_most(cgroup: &Cgroup) -> usize {
     let rows: usize = RowKind::ALL.iter().map(|kind| cgroup.readings.rows(*kind).values().len()).sum();
-    // One for who it is, one for the quota over its period; six limits a device.
-    2 + Field::COUNT + Control::COUNT + rows + 6 * cgroup.controls.io.len()
+    // One for who it is, one for the quota over its period, two for its namespaces; six limits a device, two a namespace.
+    let (devices, namespaces) = (cgroup.controls.io.len(), cgroup.namespaces.list().len());
+    4 + Field::COUNT + Control::COUNT + rows + 6 * devices + 2 * namespaces
 }
 
 /// The essential series and all series of each cgroup. Cgroups outside: their numbers are large and are fetched once.

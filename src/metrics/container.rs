@@ -15,37 +15,31 @@ pub(crate) fn block(out: &mut Vec<u8>, identity: &Identity) {
     out.extend_from_slice(b"{id=\"");
     text::escape(out, &identity.display);
     out.push(b'"');
-    // By name: which parts of an identity there are is the model's business.
-    let owner = |name: &str| {
-        let label = OwnerLabel::ALL.iter().find(|label| label.name() == name)?;
-        identity.owner.get(*label)
-    };
-    for (name, value) in labels(&identity.display, owner) {
+    for (name, value) in labels(identity) {
         if let Some(value) = value {
             text::label(out, name, value);
         }
     }
 }
 
-/// The labels of the cgroup at a path, of which `owner` tells the parts of its identity by their names.
-pub(crate) fn labels<'a>(
-    path: &str,
-    owner: impl Fn(&str) -> Option<&'a str>,
-) -> [(&'static str, Option<&'a str>); 5] {
-    let (id, named, pod_uid) = (owner("container_id"), owner("container"), owner("pod_uid"));
+fn labels(identity: &Identity) -> [(&'static str, Option<&str>); 5] {
+    let (path, owner) = (&*identity.display, |label| identity.owner.get(label));
+    let (id, named) = (owner(OwnerLabel::ContainerId), owner(OwnerLabel::Container));
+    let pod_uid = owner(OwnerLabel::PodUid);
     let is_container =
         id.or(named).is_some_and(|unique| is_its_own(path, unique)) && !is_below_a_container(path, pod_uid);
     let is_pod = pod_uid.is_some() && id.is_none();
-    let of_container = |value: Option<&'a str>| value.filter(|_| is_container);
-    let of_pod = |value: Option<&'a str>| value.filter(|_| pod_uid.is_some() && (is_container || is_pod));
-    let pod = of_pod(owner("pod"));
+    let of_container = |value: Option<_>| value.filter(|_| is_container);
+    let of_pod = |label| owner(label).filter(|_| pod_uid.is_some() && (is_container || is_pod));
+    let pod = of_pod(OwnerLabel::Pod);
+    // Its class says that a pod is of Kubernetes, whose runtimes name a container by its id.
+    let in_kubernetes = owner(OwnerLabel::Qos).is_some();
     [
         // Of a pod that is known every container's name is known but that of its sandbox, to which kubelet gives none.
         ("container", of_container(if pod.is_some() { named } else { named.or(id) })),
-        ("image", of_container(owner("image").or(Some(UNKNOWN_IMAGE)))),
-        // The runtimes of Kubernetes name a container by its id. Its class says that a pod is of Kubernetes.
-        ("name", of_container(if owner("qos").is_some() { id.or(named) } else { named.or(id) })),
-        ("namespace", of_pod(owner("namespace"))),
+        ("image", of_container(owner(OwnerLabel::Image).or(Some(UNKNOWN_IMAGE)))),
+        ("name", of_container(if in_kubernetes { id.or(named) } else { named.or(id) })),
+        ("namespace", of_pod(OwnerLabel::Namespace)),
         ("pod", pod),
     ]
 }
@@ -64,18 +58,21 @@ fn is_below_a_container(path: &str, pod_uid: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Owner;
 
     const ID: &str = "9d1f0c6c8a7fb2f1f1c5ee70da6fd0c7a9b1d2e3f405162738495a6b7c8d9e0f";
     const OTHER: &str = "0d1f0c6c8a7fb2f1f1c5ee70da6fd0c7a9b1d2e3f405162738495a6b7c8d9e0f";
     const POD: &str = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1b_2.slice";
 
-    /// The labels as `name=value`, from an identity written in the same way.
-    fn told(path: &str, identity: &str) -> String {
-        let identity = identity.replace("ID", ID);
-        let parts: Vec<(&str, &str)> =
-            identity.split_whitespace().filter_map(|part| part.split_once('=')).collect();
-        let owner = |name: &str| parts.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
-        let shown: Vec<String> = labels(path, owner)
+    /// The labels as `name=value`, from an owner written in the same way.
+    fn told(path: &str, parts: &str) -> String {
+        let mut owner = Owner::default();
+        for (name, value) in parts.split_whitespace().filter_map(|part| part.split_once('=')) {
+            let label = OwnerLabel::ALL.iter().find(|label| label.name() == name).expect("a label");
+            owner.set(*label, Some(&value.replace("ID", ID)));
+        }
+        let identity = Identity { path: path.as_bytes().into(), display: path.into(), id: 1, owner };
+        let shown: Vec<String> = labels(&identity)
             .into_iter()
             .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
             .collect();

@@ -1,7 +1,7 @@
 //! What a metric family is: a line of a table.
 
 use crate::model::{
-    Cgroup, Collector, Column, Control, Field, HostField, IoLimit, Limit, RowKind, Snapshot, Unit,
+    Cgroup, Collector, Column, Control, Field, HostField, IoLimit, Limit, Namespaces, RowKind, Snapshot, Unit,
 };
 
 use super::program::{Program, Series};
@@ -48,6 +48,12 @@ pub(crate) enum From {
     Column(Column, &'static [RowKind]),
     /// What a function finds in a cgroup, at this scale.
     Told(Scale, fn(&Snapshot, &Cgroup, &mut Put<'_>)),
+    /// How many namespaces of each kind are shared with whom.
+    NamespaceCounts,
+    /// Each namespace with its inode.
+    NamespaceList,
+    /// A number that belongs to a cgroup's namespaces.
+    Namespaces(fn(&Namespaces) -> Option<u64>),
     /// A number of the host.
     Host(HostField),
     /// Pressure of the host.
@@ -111,6 +117,17 @@ impl Family {
         Self::new(Kind::Gauge, Some(collector), name, source, from, help)
     }
 
+    /// An info: labels that say something, and a 1.
+    pub(crate) const fn info(
+        collector: Collector,
+        name: &'static str,
+        source: &'static str,
+        from: From,
+        help: &'static str,
+    ) -> Self {
+        Self::new(Kind::Info, Some(collector), name, source, from, help)
+    }
+
     /// A counter.
     pub(crate) const fn counter(
         collector: Collector,
@@ -168,6 +185,7 @@ impl Family {
             From::CpuLimit => Scale::Nano,
             From::IoLimits(scale, _) | From::Told(scale, _) => scale,
             From::Column(column, _) => of_column(column),
+            From::NamespaceCounts | From::NamespaceList | From::Namespaces(_) => Scale::One,
             From::Identity | From::Host(_) | From::Program(_) => Scale::One,
         }
     }

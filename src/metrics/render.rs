@@ -295,6 +295,28 @@ fn cgroup_family(family: &Family, snapshot: &Snapshot, blocks: &Blocks<'_>, out:
                 });
             }
         }
+        From::NamespaceCounts => {
+            for (cgroup, block) in blocks.of(family.tier) {
+                for (kind, shared, count) in cgroup.namespaces.counts() {
+                    put(block, &suffix(family.labels, &[kind.name(), shared.name()]), count);
+                }
+            }
+        }
+        From::NamespaceList => {
+            for (cgroup, block) in blocks.of(family.tier) {
+                for one in cgroup.namespaces.list() {
+                    let labels = [one.kind.name(), &one.inode.to_string(), one.shared.name()];
+                    put(block, &suffix(family.labels, &labels), 1);
+                }
+            }
+        }
+        From::Namespaces(get) => {
+            for (cgroup, block) in blocks.of(family.tier) {
+                if let Some(value) = get(&cgroup.namespaces) {
+                    put(block, &plain, value);
+                }
+            }
+        }
         From::Host(_) | From::HostPressure(_) | From::Program(_) => {}
     }
     series

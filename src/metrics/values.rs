@@ -63,6 +63,9 @@ pub(crate) fn count(family: &Family, snapshot: &Snapshot, cgroup: &Cgroup) -> us
             tell(snapshot, cgroup, &mut |_, _| count += 1);
             count
         }
+        From::NamespaceCounts => cgroup.namespaces.counts().count(),
+        From::NamespaceList => cgroup.namespaces.list().len(),
+        From::Namespaces(get) => usize::from(get(&cgroup.namespaces).is_some()),
         From::Host(_) | From::HostPressure(_) | From::Program(_) => 0,
     }
 }

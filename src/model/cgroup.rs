@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Column, Controls, Field, Identity, Reading, RowKind, Rows};
+use super::{Column, Controls, Field, Identity, Namespaces, Reading, RowKind, Rows};
 
 /// Every number of a cgroup, absent until measured.
 #[derive(Debug)]
@@ -91,6 +91,8 @@ pub struct Cgroup {
     pub readings: Readings,
     /// Its limits, weights and switches.
     pub controls: Arc<Controls>,
+    /// The namespaces of the processes in it.
+    pub namespaces: Arc<Namespaces>,
 }
 
 impl Clone for Cgroup {
@@ -105,6 +107,7 @@ impl Clone for Cgroup {
             ended: self.ended,
             readings: self.readings.clone(),
             controls: Arc::clone(&self.controls),
+            namespaces: Arc::clone(&self.namespaces),
         }
     }
 
@@ -119,5 +122,6 @@ impl Clone for Cgroup {
         self.ended = source.ended;
         self.readings.clone_from(&source.readings);
         self.controls.clone_from(&source.controls);
+        self.namespaces.clone_from(&source.namespaces);
     }
 }

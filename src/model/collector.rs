@@ -32,6 +32,10 @@ pub enum Collector {
     NetCls,
     /// `/proc/pressure`, `/proc/meminfo`, the CPUs online.
     Host,
+    /// `/proc/PID/ns` of every process.
+    Namespaces,
+    /// The inode of each namespace.
+    NamespaceInodes,
 }
 
 impl Collector {
@@ -51,6 +55,8 @@ impl Collector {
         Self::Cpuset,
         Self::NetCls,
         Self::Host,
+        Self::Namespaces,
+        Self::NamespaceInodes,
     ];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
@@ -73,6 +79,8 @@ impl Collector {
             Self::Cpuset => "cpuset",
             Self::NetCls => "net_cls",
             Self::Host => "host",
+            Self::Namespaces => "namespaces",
+            Self::NamespaceInodes => "namespace_inodes",
         }
     }
 
@@ -94,13 +102,17 @@ impl Collector {
             Self::Cpuset => "how many CPUs and NUMA nodes may be used",
             Self::NetCls => "the v1 net_cls class",
             Self::Host => "the host's own pressure, memory and CPUs",
+            Self::Namespaces => "the namespaces of each cgroup's processes, and with whom they are shared",
+            Self::NamespaceInodes => {
+                "a series for each namespace of each cgroup, with its inode; needs namespaces"
+            }
         }
     }
 
-    /// Whether it is on when nothing is said. Only what multiplies series by NUMA nodes is off.
+    /// Whether it is on when nothing is said. What multiplies series, or looks at every process each time, is off.
     #[must_use]
     pub const fn default_on(self) -> bool {
-        !matches!(self, Self::MemoryNuma)
+        !matches!(self, Self::MemoryNuma | Self::NamespaceInodes)
     }
 
     /// The collector of that name.

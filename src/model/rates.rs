@@ -70,6 +70,7 @@ mod tests {
             ended: None,
             readings,
             controls: Arc::new(Controls::default()),
+            namespaces: Arc::default(),
         }
     }
 

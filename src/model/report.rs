@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Collector, LayoutKind};
+use super::{CensusReport, Collector, LayoutKind};
 
 /// Why a file could not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,6 +170,8 @@ pub struct Report {
     pub descriptors_held: u64,
     /// How many may be held.
     pub descriptors_budget: u64,
+    /// The newest census of processes.
+    pub census: CensusReport,
 }
 
 impl Report {
@@ -190,6 +192,7 @@ impl Report {
             rescans: 0,
             descriptors_held: 0,
             descriptors_budget: 0,
+            census: CensusReport::default(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Selectors made ready to be asked about one cgroup after the other.
 
 use super::selector::{LabelGlob, Matcher, Selector};
-use crate::model::{Identity, OwnerLabel, PathMatcher};
+use crate::model::{Identity, NamespaceKind, Namespaces, OwnerLabel, PathMatcher, Shared};
 
-/// A compiled [`Selector`]. Age is not its business: a cgroup's identity matches for good or never.
+/// A compiled [`Selector`]. Age is not its business: who a cgroup is changes only when more becomes known of it.
 #[derive(Clone, Debug)]
 pub struct Matching {
     any: Vec<Piece>,
@@ -14,6 +14,7 @@ pub struct Matching {
 struct Piece {
     path: Option<PathMatcher>,
     labels: Vec<(OwnerLabel, LabelGlob)>,
+    namespaces: Vec<(NamespaceKind, Shared)>,
 }
 
 impl Matching {
@@ -26,29 +27,35 @@ impl Matching {
 
     /// Whether it is about that cgroup.
     #[must_use]
-    pub fn matches(&self, identity: &Identity) -> bool {
-        self.any.iter().any(|piece| piece.matches(identity)) && !self.excludes(identity)
+    pub fn matches(&self, identity: &Identity, namespaces: &Namespaces) -> bool {
+        self.any.iter().any(|piece| piece.matches(identity, namespaces))
+            && !self.excludes(identity, namespaces)
     }
 
     /// Whether one of its `not` matches that cgroup.
     #[must_use]
-    pub fn excludes(&self, identity: &Identity) -> bool {
-        self.not.iter().any(|piece| piece.matches(identity))
+    pub fn excludes(&self, identity: &Identity, namespaces: &Namespaces) -> bool {
+        self.not.iter().any(|piece| piece.matches(identity, namespaces))
     }
 }
 
 impl Piece {
     fn new(matcher: &Matcher) -> Self {
-        Self { path: matcher.path.as_ref().map(|glob| glob.matcher()), labels: matcher.labels.clone() }
+        Self {
+            path: matcher.path.as_ref().map(|glob| glob.matcher()),
+            labels: matcher.labels.clone(),
+            namespaces: matcher.namespaces.clone(),
+        }
     }
 
-    /// A label that the cgroup does not have is matched by no glob.
-    fn matches(&self, identity: &Identity) -> bool {
+    /// A label that the cgroup does not have is matched by no glob, and a namespace that is not known is nobody's.
+    fn matches(&self, identity: &Identity, namespaces: &Namespaces) -> bool {
         self.path.as_ref().is_none_or(|path| path.is_match(&identity.path))
             && self
                 .labels
                 .iter()
                 .all(|(label, glob)| identity.owner.get(*label).is_some_and(|value| glob.is_match(value)))
+            && self.namespaces.iter().all(|&(kind, shared)| namespaces.shared(kind) == Some(shared))
     }
 }
 
@@ -69,6 +76,7 @@ mod tests {
         Matcher {
             path: path.map(|glob| PathGlob::parse(glob).unwrap()),
             labels: labels.iter().map(|&(label, glob)| (label, LabelGlob::parse(glob).unwrap())).collect(),
+            namespaces: Vec::new(),
         }
     }
 
@@ -94,12 +102,16 @@ mod tests {
             ("/docker/1", &[(Runtime, "podman"), (Container, "job-1")], false),
         ];
         for &(path, labels, expected) in cases {
-            assert_eq!(matching.matches(&identity(path, labels)), expected, "{path} {labels:?}");
+            assert_eq!(
+                matching.matches(&identity(path, labels), &Namespaces::default()),
+                expected,
+                "{path} {labels:?}"
+            );
         }
     }
 
     #[test]
     fn a_selector_that_says_nothing_is_about_nothing() {
-        assert!(!Matching::new(&Selector::default()).matches(&identity("/a", &[])));
+        assert!(!Matching::new(&Selector::default()).matches(&identity("/a", &[]), &Namespaces::default()));
     }
 }

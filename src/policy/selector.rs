@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher, GlobSet};
 
-use crate::model::{OwnerLabel, PathGlob};
+use crate::model::{NamespaceKind, OwnerLabel, PathGlob, Shared};
 
 /// How many bytes a label's glob may have.
 const LONGEST: usize = 1024;
@@ -16,6 +16,8 @@ pub struct Matcher {
     pub path: Option<PathGlob>,
     /// Globs over parts of the identity, `*` and `?` as in a shell.
     pub labels: Vec<(OwnerLabel, LabelGlob)>,
+    /// With whom its namespaces of these kinds are shared.
+    pub namespaces: Vec<(NamespaceKind, Shared)>,
 }
 
 /// A glob over one label's value.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::engine::View;
 use super::matching::Matching;
 use super::rule::{LimitRule, Rules};
-use crate::model::{Cgroup, Identity};
+use crate::model::{Cgroup, Identity, Namespaces};
 
 /// What becomes of a rule on a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +40,43 @@ struct Kept {
     young: Vec<(Duration, Arc<Identity>)>,
 }
 
+/// A living cgroup, and what decides on which rules match it.
+#[derive(Clone, Debug)]
+struct Known {
+    identity: Arc<Identity>,
+    namespaces: Arc<Namespaces>,
+    born: Duration,
+}
+
+impl Known {
+    fn of(cgroup: &Cgroup) -> Self {
+        Self {
+            identity: Arc::clone(&cgroup.identity),
+            namespaces: Arc::clone(&cgroup.namespaces),
+            born: cgroup.born,
+        }
+    }
+
+    /// Whether it is that cgroup, and no more is known of it than before.
+    fn is(&self, cgroup: &Cgroup) -> bool {
+        let (mine, theirs) = (&self.identity, &cgroup.identity);
+        let identity = Arc::ptr_eq(mine, theirs)
+            || (mine.id == theirs.id && mine.path == theirs.path && mine.owner == theirs.owner);
+        identity
+            && (Arc::ptr_eq(&self.namespaces, &cgroup.namespaces) || self.namespaces == cgroup.namespaces)
+    }
+
+    fn young(&self) -> (Duration, Arc<Identity>) {
+        (self.born, Arc::clone(&self.identity))
+    }
+}
+
 /// The standing limits, and where each is kept.
 #[derive(Debug, Default)]
 pub struct Standing {
     rules: Vec<Kept>,
     /// The living, by path, those included that were born since the last pass.
-    known: Vec<(Duration, Arc<Identity>)>,
+    known: Vec<Known>,
     sequence: Option<u64>,
     changes: Vec<StandingChange>,
     waiting: Vec<StandingChange>,
@@ -69,8 +100,11 @@ impl Standing {
                 Some(same) => old.remove(same),
                 None => {
                     let matching = Matching::new(&rule.selector);
-                    let known = self.known.iter().filter(|(_, identity)| matching.matches(identity));
-                    let young = known.cloned().collect();
+                    let known = self
+                        .known
+                        .iter()
+                        .filter(|known| matching.matches(&known.identity, &known.namespaces));
+                    let young = known.map(Known::young).collect();
                     Kept { rule: Arc::clone(rule), matching, on: Vec::new(), young }
                 }
             };
@@ -141,20 +175,14 @@ impl Standing {
 
     /// Follows births, and deaths where `all` are told. Both lists are sorted by path.
     fn settle(&mut self, cgroups: &[Cgroup], all: bool) {
-        let same = |known: &Arc<Identity>, cgroup: &Cgroup| {
-            Arc::ptr_eq(known, &cgroup.identity)
-                || (known.id == cgroup.identity.id
-                    && known.path == cgroup.identity.path
-                    && known.owner == cgroup.identity.owner)
-        };
         let unchanged = if all {
             self.known.len() == cgroups.len()
-                && self.known.iter().zip(cgroups).all(|((_, known), cgroup)| same(known, cgroup))
+                && self.known.iter().zip(cgroups).all(|(known, cgroup)| known.is(cgroup))
         } else {
             let find = |cgroup: &Cgroup| {
-                self.known.binary_search_by(|(_, known)| known.path.cmp(&cgroup.identity.path))
+                self.known.binary_search_by(|known| known.identity.path.cmp(&cgroup.identity.path))
             };
-            cgroups.iter().all(|cgroup| find(cgroup).is_ok_and(|at| same(&self.known[at].1, cgroup)))
+            cgroups.iter().all(|cgroup| find(cgroup).is_ok_and(|at| self.known[at].is(cgroup)))
         };
         if unchanged {
             return;
@@ -165,27 +193,26 @@ impl Standing {
         let mut learned = Vec::new();
         let mut old = std::mem::take(&mut self.known).into_iter().peekable();
         for cgroup in cgroups {
-            while let Some(before) = old.next_if(|(_, known)| known.path < cgroup.identity.path) {
-                if all { gone.push(before.1) } else { living.push(before) }
+            while let Some(before) = old.next_if(|known| known.identity.path < cgroup.identity.path) {
+                if all { gone.push(before.identity) } else { living.push(before) }
             }
-            match old.next_if(|(_, known)| known.path == cgroup.identity.path) {
-                Some(before) if same(&before.1, cgroup) => living.push(before),
-                // More became known of whose it is.
-                Some(before) if *before.1 == *cgroup.identity => {
-                    let born = (before.0, Arc::clone(&cgroup.identity));
-                    living.push(born.clone());
-                    learned.push(born);
+            match old.next_if(|known| known.identity.path == cgroup.identity.path) {
+                Some(before) if before.is(cgroup) => living.push(before),
+                // More became known of whose it is, or where it lives.
+                Some(before) if *before.identity == *cgroup.identity => {
+                    let better = Known { born: before.born, ..Known::of(cgroup) };
+                    living.push(better.clone());
+                    learned.push(better);
                 }
                 replaced => {
-                    gone.extend(replaced.map(|(_, identity)| identity));
-                    let born = (cgroup.born, Arc::clone(&cgroup.identity));
-                    living.push(born.clone());
-                    new.push(born);
+                    gone.extend(replaced.map(|known| known.identity));
+                    living.push(Known::of(cgroup));
+                    new.push(Known::of(cgroup));
                 }
             }
         }
         if all {
-            gone.extend(old.map(|(_, identity)| identity));
+            gone.extend(old.map(|known| known.identity));
         } else {
             living.extend(old);
         }
@@ -207,12 +234,14 @@ impl Standing {
                     !ended
                 });
             }
-            young.extend(new.iter().filter(|(_, identity)| matching.matches(identity)).cloned());
-            for (born, identity) in &learned {
+            let matches = |known: &&Known| matching.matches(&known.identity, &known.namespaces);
+            young.extend(new.iter().filter(matches).map(Known::young));
+            for known in &learned {
+                let identity = &known.identity;
                 let kept = on.binary_search_by(|each| each.path.cmp(&identity.path));
                 let waits = young.iter().position(|(_, each)| each == identity);
-                match (matching.matches(identity), kept, waits) {
-                    (true, Err(_), None) => young.push((*born, Arc::clone(identity))),
+                match (matches(&known), kept, waits) {
+                    (true, Err(_), None) => young.push(known.young()),
                     (false, Ok(at), _) => self.changes.push(StandingChange {
                         rule: Arc::clone(rule),
                         target: on.remove(at),

@@ -5,6 +5,7 @@
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
@@ -224,6 +225,8 @@ impl Sampler {
     }
 
     fn bury(&mut self, id: NodeId) {
+        // Who lived shorter than an interval is shown with its name, too.
+        self.hear(Duration::ZERO);
         let Some(node) = self.take_out(id) else { return };
         self.report.deaths += 1;
         if !node.cgroup.hidden {

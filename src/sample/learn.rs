@@ -61,7 +61,11 @@ impl Sampler {
                 self.look_at_owner(id);
             }
         }
-        let patience = if self.sequence == 0 { PATIENCE } else { Duration::ZERO };
+        self.hear(if self.sequence == 0 { PATIENCE } else { Duration::ZERO });
+    }
+
+    /// Takes in what the runtimes' files said; waits so long for the first answer to each question.
+    pub(super) fn hear(&mut self, patience: Duration) {
         for answer in self.learning.enricher.answers(patience) {
             match answer {
                 Answer::Looked { rank, identity, owner, .. } => {

@@ -2,6 +2,7 @@
 //!
 //! - `clock`: the thread: passes, notices, orders.
 //! - `tree`: which cgroups there are, by path and by directory.
+//! - `census`: the processes of every cgroup, and their namespaces.
 //! - `notices`: what the watch tells between two passes.
 //! - `news`: the same, for whoever decides on it.
 //! - `reader`: the files of one cgroup, through held descriptors.
@@ -16,6 +17,7 @@
 //!
 //! One cgroup lives at one path in several hierarchies. It is found in each of them, and is one `tree::Node`.
 
+mod census;
 mod clock;
 mod derive;
 mod discovery;

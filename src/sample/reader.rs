@@ -9,10 +9,10 @@ use nix::errno::Errno;
 use super::derive::Sources;
 use super::faults::{Faults, is_failure};
 use super::tree::Node;
-use crate::kernel::dir::{Budget, Buffer, Directory, Hold, ReadError, Slot, open_directory};
+use crate::kernel::dir::{Budget, Buffer, Directory, Hold, ReadError, Slot, open_directory, open_member};
 use crate::kernel::shapes::Shapes;
 use crate::kernel::spec::{Cadence, Context, FileSpec, When};
-use crate::model::{Collector, CollectorReport, Controls, Field, Readings};
+use crate::model::{Collector, CollectorReport, Controls, FaultKind, Field, Readings};
 
 /// Everything that reading needs and that no single cgroup owns.
 pub struct Reader {
@@ -228,8 +228,7 @@ impl Reader {
                 Ok(text) => match spec.read.numbers(Some(text), readings, &mut context) {
                     Ok(()) => continue,
                     Err(malformed) => {
-                        let kind = crate::model::FaultKind::Malformed;
-                        faults.count(spec.name, kind, place.path, &malformed);
+                        faults.count(spec.name, FaultKind::Malformed, place.path, &malformed);
                         collectors[spec.collector as usize].faults += 1;
                         None
                     }
@@ -239,14 +238,14 @@ impl Reader {
             if let Some(error) = error {
                 count(faults, collectors, spec, error, place.path);
                 match error.kind() {
-                    crate::model::FaultKind::Vanished => {
+                    FaultKind::Vanished => {
                         // The cgroup ended, and its last numbers stand; or only its controller was taken away.
                         if presence(root, place.path, directory.id) == Presence::Gone {
                             return Presence::Gone;
                         }
                         directory.set_slot(file, Slot::Unknown, budget);
                     }
-                    crate::model::FaultKind::Unsupported => directory.set_slot(file, Slot::Absent, budget),
+                    FaultKind::Unsupported => directory.set_slot(file, Slot::Absent, budget),
                     // Opened anew next time: what stands there then may be in order again.
                     _ => directory.set_slot(file, Slot::Unknown, budget),
                 }
@@ -304,7 +303,7 @@ impl Reader {
                 match text {
                     Ok(text) => {
                         if let Err(malformed) = spec.read.controls(Some(text), &mut controls, &mut context) {
-                            faults.count(spec.name, crate::model::FaultKind::Malformed, path, &malformed);
+                            faults.count(spec.name, FaultKind::Malformed, path, &malformed);
                             collectors[spec.collector as usize].faults += 1;
                             let _ = spec.read.controls(None, &mut controls, &mut context);
                         }
@@ -339,6 +338,28 @@ impl Reader {
             let _ = spec.read.controls(None, &mut controls, &mut context);
         }
         node.cgroup.controls = Arc::new(controls);
+    }
+
+    /// The processes that a cgroup's directory in this hierarchy lists, through the descriptor that is held there if one
+    /// is. A threaded cgroup lists none: its processes are those of the cgroup above it.
+    pub fn pids(&mut self, node: &Node, hierarchy: usize, mut each: impl FnMut(u32)) {
+        let Self { catalog, roots, buffer, .. } = self;
+        let Some(directory) = &node.directories[hierarchy] else { return };
+        let held = catalog[hierarchy].iter().position(|spec| spec.name == "cgroup.procs");
+        let text = match held.map(|file| directory.slot(file)) {
+            Some(Slot::Held(fd)) => buffer.read(fd.as_fd(), false),
+            _ => match open_member(roots[hierarchy].as_fd(), node.path(), directory.id, "cgroup.procs") {
+                Ok(fd) => buffer.read(fd.as_fd(), false),
+                Err(errno) => Err(errno.into()),
+            },
+        };
+        // Whoever reads its numbers counts what goes wrong here.
+        let Ok(text) = text else { return };
+        for line in text.split(|&byte| byte == b'\n') {
+            if let Some(pid) = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()) {
+                each(pid);
+            }
+        }
     }
 
     /// Which files a cgroup's numbers come from.

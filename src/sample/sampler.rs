@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
 use super::Settings;
+use super::census::Census;
 use super::derive::{Ceiling, limits, own};
 use super::learn::Learning;
 use super::linger::{Carried, Linger};
@@ -77,6 +78,7 @@ pub struct Sampler {
     pub(super) single: Vec<Vec<usize>>,
     pub(super) gazette: Gazette,
     pub(super) learning: Learning,
+    census: Census,
 }
 
 impl Sampler {
@@ -132,6 +134,7 @@ impl Sampler {
             single: Vec::new(),
             gazette: Gazette::new(settings.news),
             learning: Learning::new(settings.paths.root.clone()),
+            census: Census::default(),
             layout,
             settings,
         };
@@ -265,6 +268,7 @@ impl Sampler {
         self.learn();
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
+        self.take_census();
         self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
         self.reading_took = now().saturating_sub(attended);
@@ -335,6 +339,17 @@ impl Sampler {
                 self.lose_directory(id, hierarchy);
             }
         }
+    }
+
+    fn take_census(&mut self) {
+        if !self.settings.collectors.has(Collector::Namespaces) || !self.schedule.due().census {
+            return;
+        }
+        let began = now();
+        self.tree.sort();
+        self.census.take(&self.settings.paths.procfs, &mut self.tree, &mut self.reader);
+        self.report.census = self.census.report;
+        self.reader.collectors[Collector::Namespaces as usize].took += now().saturating_sub(began);
     }
 
     pub(super) fn memory_is_v1(&self) -> bool {

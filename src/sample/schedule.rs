@@ -15,6 +15,8 @@ pub struct Due {
     pub slow: bool,
     /// The host's own files.
     pub host: bool,
+    /// The census of processes.
+    pub census: bool,
 }
 
 impl Due {
@@ -24,7 +26,7 @@ impl Due {
         let numbers = |files: &Vec<FileSpec>| {
             (0..files.len()).filter(|&file| !files[file].read.fills_controls()).collect()
         };
-        Self { files: catalog.iter().map(numbers).collect(), slow: true, host: true }
+        Self { files: catalog.iter().map(numbers).collect(), slow: true, host: true, census: true }
     }
 }
 
@@ -70,6 +72,7 @@ impl Schedule {
         let hurried = std::mem::replace(&mut self.hurried, CollectorSet::NONE);
         let due = &mut self.due;
         (due.slow, due.host) = (slow, collectors[Collector::Host as usize]);
+        due.census = collectors[Collector::Namespaces as usize];
         due.files.resize_with(catalog.len(), Vec::new);
         for (due, files) in due.files.iter_mut().zip(catalog) {
             due.clear();

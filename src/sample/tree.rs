@@ -263,6 +263,7 @@ pub fn newborn(identity: Identity, hidden: bool, rank: u64, at: std::time::Durat
         ended: None,
         readings: crate::model::Readings::default(),
         controls: Arc::default(),
+        namespaces: Arc::default(),
     }
 }
 

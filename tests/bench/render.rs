@@ -140,6 +140,7 @@ fn synthetic(cgroups: usize) -> Snapshot {
             ended: None,
             readings,
             controls: Arc::new(controls),
+            namespaces: Arc::default(),
         }
     };
     Snapshot {

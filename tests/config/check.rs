@@ -130,8 +130,7 @@ fn a_host_that_cannot_be_looked_at_fails_unless_it_is_left_aside() {
 
 #[test]
 fn the_examples_ask_for_nothing_that_a_recent_host_lacks() {
-    let files: Vec<PathBuf> =
-        std::fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files = crate::examples::files();
     let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     for host in ["5.10-unified", "6.12-unified", "6.12-hybrid"] {
         let (exit, _, err) = run(&files, Some(host), Format::Text);

@@ -49,6 +49,7 @@ fn snapshot() -> Snapshot {
             ended: None,
             readings,
             controls: Arc::new(controls),
+            namespaces: Arc::default(),
         }
     };
     Snapshot {
@@ -137,7 +138,11 @@ fn refused(planned: Planned) -> (Outcome, String) {
 
 fn matcher(path: Option<&str>, label: Option<(OwnerLabel, &str)>) -> Matcher {
     let labels = label.map(|(label, glob)| (label, LabelGlob::parse(glob).unwrap()));
-    Matcher { path: path.map(|path| PathGlob::parse(path).unwrap()), labels: labels.into_iter().collect() }
+    Matcher {
+        path: path.map(|path| PathGlob::parse(path).unwrap()),
+        labels: labels.into_iter().collect(),
+        namespaces: Vec::new(),
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl World {
             ended: None,
             readings: Readings::default(),
             controls: Arc::new(Controls::default()),
+            namespaces: Arc::default(),
         };
         self.groups.insert(path.to_owned(), cgroup);
     }
@@ -156,7 +157,7 @@ pub fn below(signal: Signal, threshold: f64) -> Condition {
 pub fn selector(globs: &[&str]) -> Selector {
     let any = globs
         .iter()
-        .map(|glob| Matcher { path: Some(PathGlob::parse(glob).expect("a glob")), labels: Vec::new() })
+        .map(|glob| Matcher { path: Some(PathGlob::parse(glob).expect("a glob")), ..Matcher::default() })
         .collect();
     Selector { any, ..Selector::default() }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stockade::model::{Field, Knob, OwnerLabel, Value};
+use stockade::model::{Field, Knob, Namespace, NamespaceKind, Namespaces, OwnerLabel, Shared, Value};
 use stockade::policy::condition::{Compare, Condition, Of, Test, Truth};
 use stockade::policy::decision::{UndoReason, Verdict};
 use stockade::policy::engine::{Engine, TriggerWant, View};
@@ -270,8 +270,8 @@ fn standing_limits_are_told_once() {
 #[test]
 fn whose_it_is_may_become_known_later_than_that_it_is_there() {
     let user = |glob: &str| Matcher {
-        path: None,
         labels: vec![(OwnerLabel::User, LabelGlob::parse(glob).unwrap())],
+        ..Matcher::default()
     };
     let backup = |world: &mut World| {
         let group = world.group("/b/a");
@@ -315,4 +315,29 @@ fn whose_it_is_may_become_known_later_than_that_it_is_there() {
     assert_eq!(by(&mut engine, &View::pass(&snapshot)), []);
     assert_eq!(told(&mut not, &View::pass(&snapshot)), []);
     assert_eq!(told(&mut only, &View::pass(&snapshot)), []);
+}
+
+#[test]
+fn who_shares_the_hosts_network_is_known_when_its_processes_were_seen() {
+    let on_the_host = Matcher { namespaces: vec![(NamespaceKind::Net, Shared::Host)], ..Matcher::default() };
+    let selector = Selector { any: vec![on_the_host], ..Selector::default() };
+    let mut world = World::new(&["/b/a"]);
+    world.set("/b/a", Field::MemoryCurrent, 500);
+    let mut engine = Engine::new(&rules([Policy { selector: selector.clone(), ..capped("p") }]));
+    let limit = LimitRule { selector, ..LimitRule::clone(&cap("limit", &[], 0)) };
+    let mut standing = Standing::new(&Rules { limits: vec![Arc::new(limit)], policies: Vec::new() });
+    let snapshot = world.pass(5);
+    assert_eq!(verdicts(&mut engine, &View::pass(&snapshot)), [], "what is not known matches nothing");
+    assert_eq!(told(&mut standing, &View::pass(&snapshot)), []);
+    let shares =
+        |shared| Arc::new(Namespaces::new(vec![Namespace { kind: NamespaceKind::Net, inode: 7, shared }]));
+    world.group("/b/a").namespaces = shares(Shared::Host);
+    let snapshot = world.pass(5);
+    assert_eq!(verdicts(&mut engine, &View::pass(&snapshot)), said("/b/a", ACT));
+    assert_eq!(told(&mut standing, &View::pass(&snapshot)), [change("limit", "/b/a", Keep::Apply)]);
+    world.group("/b/a").namespaces = shares(Shared::Own);
+    let snapshot = world.pass(5);
+    let withdrawn = Verdict::Undo { why: UndoReason::Withdrawn };
+    assert_eq!(verdicts(&mut engine, &View::pass(&snapshot)), said("/b/a", withdrawn));
+    assert_eq!(told(&mut standing, &View::pass(&snapshot)), [change("limit", "/b/a", Keep::Withdraw)]);
 }

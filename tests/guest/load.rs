@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::{fs, hint, thread};
@@ -17,6 +18,8 @@ use crate::tree::Group;
 /// The environment variable that names the files to join, one a line (the kernel allows no newline in a name).
 const DOORS: &str = "STOCKADE_GUEST_DOORS";
 const BLOCK: usize = 64 << 10;
+/// What a swarm waits at.
+const PIPE: &str = "/tmp/swarm.pipe";
 
 /// A running load. It is killed when dropped.
 pub(crate) struct Load {
@@ -151,6 +154,19 @@ pub(crate) fn hog(words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             }
             ready(&format!("{} {refused}", made.len()))?;
             wait_for_end();
+        }
+        ["swarm", number] => {
+            // Each a copy of one shell that waits for a line: the smallest process there is here.
+            let script = format!(
+                "rm -f {PIPE}; mkfifo {PIPE}; exec 9<>{PIPE}; i=0; while [ $i -lt {number} ]; do \
+                 read line <&9 & i=$((i+1)); done; echo ready; read line <&9"
+            );
+            return Err(Command::new("/bin/busybox").args(["sh", "-c", &script]).exec().into());
+        }
+        ["bomb"] => {
+            ready("")?;
+            let script = "bomb() { bomb | bomb & }; bomb; sleep 3600";
+            return Err(Command::new("/bin/busybox").args(["sh", "-c", script]).exec().into());
         }
         ["threads", number] => {
             for _ in 0..number.parse::<usize>()? {

@@ -13,6 +13,11 @@ mod controls;
 mod cpu;
 mod cpuset;
 mod daemon;
+mod enforcer;
+mod enforcing_crash;
+mod enforcing_guards;
+mod enforcing_hogs;
+mod enforcing_pressure;
 mod exposition;
 mod freeze;
 mod hugetlb;
@@ -110,6 +115,19 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "churn", run: churn::births_and_deaths },
     Scenario { name: "recreated", run: churn::recreated_path },
     Scenario { name: "names", run: names::hostile },
+    Scenario { name: "enforce_memory_hog", run: enforcing_hogs::memory },
+    Scenario { name: "enforce_cpu_hog", run: enforcing_hogs::cpu },
+    Scenario { name: "enforce_fork_bomb", run: enforcing_hogs::fork_bomb },
+    Scenario { name: "enforce_io_hog", run: enforcing_hogs::io },
+    Scenario { name: "enforce_swarm", run: enforcing_hogs::five_thousand },
+    Scenario { name: "enforce_dry_run", run: enforcing_guards::dry_run },
+    Scenario { name: "enforce_everything", run: enforcing_guards::everything },
+    Scenario { name: "enforce_second_writer", run: enforcing_guards::second_writer },
+    Scenario { name: "enforce_recreated", run: enforcing_guards::recreated },
+    Scenario { name: "enforce_by_hand", run: enforcing_guards::by_hand },
+    Scenario { name: "enforce_pressure", run: enforcing_pressure::of_a_group },
+    Scenario { name: "enforce_host_pressure", run: enforcing_pressure::of_the_host },
+    Scenario { name: "enforce_crash", run: enforcing_crash::killed_at_any_moment },
     Scenario { name: "survey", run: survey::report },
 ];
 

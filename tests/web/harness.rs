@@ -306,6 +306,7 @@ pub(crate) fn cgroup(path: &[u8], memory: u64) -> Cgroup {
         ended: None,
         readings,
         controls: Arc::new(controls),
+        namespaces: Arc::default(),
     }
 }
 

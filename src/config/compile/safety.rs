@@ -31,7 +31,15 @@ pub(super) fn safety(raw: Option<&RawSafety>, users: Users, at: &Place<'_>, issu
     let protect = at.key("protect");
     few(raw.protect.as_ref().map_or(0, Vec::len), &protect, issues);
     for (item, raw) in raw.protect.iter().flatten().enumerate() {
-        safety.protect.extend(selector::matcher(raw.says(), users, &protect.index(item), issues));
+        let at = protect.index(item);
+        let matcher = selector::matcher(raw.says(), users, &at, issues);
+        // What is never touched must not hang on what becomes known a moment after a birth.
+        if matcher.as_ref().is_some_and(|matcher| !matcher.namespaces.is_empty()) {
+            let expected = "expected `path` or a label such as `unit: sshd.service`";
+            issues.add(&at.name("namespaces"), "namespaces cannot be protected by", expected);
+            continue;
+        }
+        safety.protect.extend(matcher);
     }
     if let Some(raw) = &raw.kill_budget {
         let at = at.key("kill_budget");

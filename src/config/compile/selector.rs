@@ -4,7 +4,7 @@ use super::overlap::{Pattern, covers, disjoint};
 use crate::config::place::{Issues, Place};
 use crate::config::raw::{RawMatch, RawMatcher, RawSafety};
 use crate::config::users::Users;
-use crate::model::{OwnerLabel, PathGlob};
+use crate::model::{NamespaceKind, OwnerLabel, PathGlob, Shared};
 use crate::policy::selector::{LabelGlob, Matcher, Selector};
 
 /// How many descriptions `any` and `not` may have.
@@ -36,6 +36,11 @@ pub(super) fn matcher<'r>(
             matcher.path = path_glob(text, &at, issues);
             continue;
         }
+        if let Some(kind) = key.strip_prefix("namespaces.").and_then(NamespaceKind::from_name) {
+            let shared = Shared::ALL.iter().copied().find(|shared| shared.name() == text);
+            matcher.namespaces.extend(shared.map(|shared| (kind, shared)));
+            continue;
+        }
         let Some(label) = OwnerLabel::ALL.iter().copied().find(|label| label.name() == key) else { continue };
         // Numbers are globs like the other labels.
         let is_name = label == OwnerLabel::User && text.contains(|c: char| c.is_ascii_alphabetic());
@@ -61,7 +66,7 @@ pub(super) fn matcher<'r>(
     if issues.len() > before {
         return None;
     }
-    if matcher.path.is_none() && matcher.labels.is_empty() {
+    if matcher.path.is_none() && matcher.labels.is_empty() && matcher.namespaces.is_empty() {
         issues.add(at, "this says nothing about the cgroups that it matches", EXAMPLE);
         return None;
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::safety::RawMode;
 use super::scalars::{RawCount, RawDuration, RawText};
 use super::steps::{RawSet, RawStep};
+use crate::model::Shared;
 use crate::policy::rule::OnDrift;
 
 /// An item of `limits:`.
@@ -51,6 +52,46 @@ super::named! {
     }
 }
 
+super::named! {
+    /// With whom a namespace is shared.
+    RawShared: Shared {
+        "host" = Shared::Host,
+        "peer" = Shared::Peer,
+        "own" = Shared::Own,
+    }
+}
+
+/// `namespaces:` of a description of cgroups.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a mapping such as `{net: host}`")]
+pub(in crate::config) struct RawNamespaces {
+    mnt: Option<RawShared>,
+    net: Option<RawShared>,
+    pid: Option<RawShared>,
+    uts: Option<RawShared>,
+    ipc: Option<RawShared>,
+    user: Option<RawShared>,
+    cgroup: Option<RawShared>,
+    time: Option<RawShared>,
+}
+
+impl RawNamespaces {
+    fn says(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("namespaces.mnt", self.mnt),
+            ("namespaces.net", self.net),
+            ("namespaces.pid", self.pid),
+            ("namespaces.uts", self.uts),
+            ("namespaces.ipc", self.ipc),
+            ("namespaces.user", self.user),
+            ("namespaces.cgroup", self.cgroup),
+            ("namespaces.time", self.time),
+        ]
+        .into_iter()
+        .filter_map(|(key, shared)| shared.map(|shared| (key, shared.0.name())))
+    }
+}
+
 /// A struct with the keys that describe cgroups, and some more.
 macro_rules! matcher {
     ($(#[$doc:meta])* $name:ident, $expecting:literal { $($key:ident: $type:ty,)* }) => {
@@ -63,31 +104,45 @@ macro_rules! matcher {
             slice: Option<RawText>,
             unit: Option<RawText>,
             user: Option<RawText>,
+            session: Option<RawText>,
+            app: Option<RawText>,
             runtime: Option<RawText>,
             container: Option<RawText>,
             container_id: Option<RawText>,
+            image: Option<RawText>,
+            pod: Option<RawText>,
+            namespace: Option<RawText>,
             pod_uid: Option<RawText>,
             qos: Option<RawText>,
             job_id: Option<RawText>,
+            step_id: Option<RawText>,
+            namespaces: Option<RawNamespaces>,
         }
 
         impl $name {
-            /// What it says of cgroups: `path` or the name of a label, and the glob.
+            /// What it says of cgroups: `path` or the name of a label, and the glob; `namespaces.net` and with whom.
             pub(in crate::config) fn says(&self) -> impl Iterator<Item = (&'static str, &str)> {
                 [
                     ("path", &self.path),
                     ("slice", &self.slice),
                     ("unit", &self.unit),
                     ("user", &self.user),
+                    ("session", &self.session),
+                    ("app", &self.app),
                     ("runtime", &self.runtime),
                     ("container", &self.container),
                     ("container_id", &self.container_id),
+                    ("image", &self.image),
+                    ("pod", &self.pod),
+                    ("namespace", &self.namespace),
                     ("pod_uid", &self.pod_uid),
                     ("qos", &self.qos),
                     ("job_id", &self.job_id),
+                    ("step_id", &self.step_id),
                 ]
                 .into_iter()
                 .filter_map(|(key, glob)| glob.as_ref().map(|glob| (key, glob.0.as_str())))
+                .chain(self.namespaces.iter().flat_map(RawNamespaces::says))
             }
         }
     };

@@ -8,9 +8,9 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::always(
         Kind::Info,
         "cgroup_info",
-        "the path",
+        "the path, runtimes' files",
         From::Identity,
-        "Whom the cgroup belongs to, as far as its path tells; a part that is not known has no label.",
+        "Whom the cgroup belongs to, as far as its path and its runtime's files tell; a part that is not known has no label.",
     )
     .labels(OwnerLabel::NAMES)
     .essential(),

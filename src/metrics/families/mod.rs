@@ -9,6 +9,7 @@ mod host;
 mod hugetlb;
 mod io;
 mod memory;
+mod namespaces;
 mod own;
 mod pids;
 mod pressure;
@@ -27,6 +28,7 @@ const TABLES: &[&[Family]] = &[
     hugetlb::FAMILIES,
     rdma_misc::FAMILIES,
     cpuset::FAMILIES,
+    namespaces::FAMILIES,
     host::FAMILIES,
     own::FAMILIES,
     enforcement::FAMILIES,

@@ -88,6 +88,7 @@ fn each_source_alone_shows_its_family_alone() {
                 }
             }
             From::Identity | From::CpuLimit | From::IoLimits(..) | From::Told(..) => {}
+            From::NamespaceCounts | From::NamespaceList | From::Namespaces(_) => {}
             From::Host(_) | From::HostPressure(_) | From::Program(_) => {}
         }
     }

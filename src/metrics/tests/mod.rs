@@ -36,6 +36,7 @@ fn cgroup(path: &[u8], rank: u64) -> Cgroup {
         ended: None,
         readings: Readings::default(),
         controls: Arc::new(Controls::default()),
+        namespaces: Arc::default(),
     }
 }
 

@@ -99,7 +99,10 @@ impl Engine {
 fn explain(watched: &Watched, place: u32, sight: Sight<'_>) -> Explanation {
     let policy = Arc::clone(&watched.policy);
     let Some(at) = watched.at(place) else {
-        let excluded = watched.matching.excludes(sight.identity(place));
+        let excluded = {
+            let place = &sight.places[place as usize];
+            watched.matching.excludes(&place.identity, &place.namespaces)
+        };
         return Explanation {
             policy,
             matched: if excluded { Matched::Excluded } else { Matched::No },

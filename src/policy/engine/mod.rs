@@ -14,7 +14,7 @@ mod watched;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Cgroup, Host, Identity, Snapshot};
+use crate::model::{Cgroup, Host, Identity, Namespaces, Snapshot};
 use crate::policy::decision::{Decision, Evidence, Spared, UndoReason, Verdict};
 use crate::policy::program::Names;
 use crate::policy::rule::{Policy, Rules};
@@ -56,7 +56,15 @@ pub type Untouchable<'a> = &'a dyn Fn(&Identity) -> bool;
 #[derive(Clone, Debug)]
 struct Place {
     identity: Arc<Identity>,
+    namespaces: Arc<Namespaces>,
     born: Duration,
+}
+
+/// Whether nothing has become known of a cgroup that decides on who matches it: whose it is, which namespaces it is in.
+fn as_known(place: &Place, cgroup: &Cgroup) -> bool {
+    let owner =
+        Arc::ptr_eq(&place.identity, &cgroup.identity) || place.identity.owner == cgroup.identity.owner;
+    owner && (Arc::ptr_eq(&place.namespaces, &cgroup.namespaces) || place.namespaces == cgroup.namespaces)
 }
 
 /// What a policy looks at.
@@ -227,12 +235,8 @@ impl Engine {
             Arc::ptr_eq(&place.identity, &cgroup.identity)
                 || (place.identity.id == cgroup.identity.id && place.identity.path == cgroup.identity.path)
         };
-        // Whose it is may become known later than that it is there.
-        let known = |place: &Place, cgroup: &Cgroup| {
-            Arc::ptr_eq(&place.identity, &cgroup.identity) || place.identity.owner == cgroup.identity.owner
-        };
         if self.places.len() == cgroups.len()
-            && self.places.iter().zip(cgroups).all(|(a, b)| same(a, b) && known(a, b))
+            && self.places.iter().zip(cgroups).all(|(a, b)| same(a, b) && as_known(a, b))
         {
             return;
         }
@@ -248,13 +252,17 @@ impl Engine {
             match was {
                 Some((was, before)) => {
                     to[was as usize] = Some(place);
-                    learned.extend((!known(before, cgroup)).then_some(place));
+                    learned.extend((!as_known(before, cgroup)).then_some(place));
                 }
                 None => new.push(place),
             }
             from.push(was.map(|(was, _)| was));
         }
-        let living = |cgroup: &Cgroup| Place { identity: Arc::clone(&cgroup.identity), born: cgroup.born };
+        let living = |cgroup: &Cgroup| Place {
+            identity: Arc::clone(&cgroup.identity),
+            namespaces: Arc::clone(&cgroup.namespaces),
+            born: cgroup.born,
+        };
         let before = std::mem::replace(&mut self.places, cgroups.iter().map(living).collect());
         self.table.reorder(&from);
         for watched in &mut self.watched {

@@ -94,6 +94,10 @@ impl Watched {
         self.policy.mode != Some(Mode::Observe)
     }
 
+    fn matches(&self, place: &Place) -> bool {
+        self.matching.matches(&place.identity, &place.namespaces)
+    }
+
     /// Follows its targets to their new places; gives each that ended to `gone`, and takes in what is new and matches.
     pub fn settle(
         &mut self,
@@ -127,7 +131,7 @@ impl Watched {
         let stride = self.stride();
         for &place in learned {
             if let Some(at) = self.at(place)
-                && !self.matching.matches(&places[place as usize].identity)
+                && !self.matches(&places[place as usize])
             {
                 left(place, self.entries.remove(at).state);
                 self.holds.drain(at * stride..(at + 1) * stride);
@@ -140,7 +144,11 @@ impl Watched {
     /// Takes in those of these places, in order, that match; they are not among its targets yet.
     pub fn take_in(&mut self, new: &[u32], places: &[Place]) {
         let stride = self.stride();
-        let is_about = |&&place: &&u32| self.matching.matches(&places[place as usize].identity);
+        let matching = &self.matching;
+        let is_about = |&&place: &&u32| {
+            let place = &places[place as usize];
+            matching.matches(&place.identity, &place.namespaces)
+        };
         let mut matched = new.iter().filter(is_about).copied().peekable();
         if matched.peek().is_none() {
             return;

@@ -75,5 +75,6 @@ fn cgroup(path: &[u8], rank: u64) -> Cgroup {
         ended: None,
         readings,
         controls: Arc::new(Controls::default()),
+        namespaces: Arc::default(),
     }
 }
