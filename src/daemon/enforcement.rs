@@ -261,11 +261,9 @@ impl Judge {
         match (&request.what, target) {
             (What::Explain, Some(target)) => {
                 let view = View::pass(&snapshot);
-                let _ = reply.send(by_hand::explained(
-                    &self.engine.explain(&view, &target.path),
-                    &target,
-                    view.at,
-                ));
+                let refused = self.surroundings.explain(&self.guard, &target, &view);
+                let explanations = self.engine.explain(&view, &target.path);
+                let _ = reply.send(by_hand::explained(&explanations, refused.as_ref(), &target, view.at));
             }
             (What::Undo, None) => {
                 let enforcer = Arc::clone(&self.enforcer);

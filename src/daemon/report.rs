@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::surroundings::Surroundings;
@@ -30,6 +30,8 @@ pub(super) struct Reporter {
     audit: AuditLog,
     stats: Arc<Stats>,
     notifier: Notifier,
+    /// Which standing limits were warned of, and for what, since the configuration was read.
+    warned: Arc<Mutex<HashSet<(Arc<str>, Outcome)>>>,
 }
 
 impl Reporter {
@@ -44,7 +46,7 @@ impl Reporter {
             }
             told.notified(&notified);
         })?;
-        Ok(Self { own, audit, stats, notifier })
+        Ok(Self { own, audit, stats, notifier, warned: Arc::default() })
     }
 
     /// Starts enforcement, and tells what a former program had left. `then` is called after everybody else was told.
@@ -80,6 +82,7 @@ impl Reporter {
     /// Takes the rules of another configuration: their series begin at zero.
     pub fn configure(&self, rules: &Rules, safety: &Safety) {
         self.audit.replace(safety);
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let limits = rules.limits.iter().map(|rule| Arc::clone(&rule.name));
         let policies = rules.policies.iter().map(|policy| Arc::clone(&policy.name));
         self.stats.configure(limits.chain(policies));
@@ -157,7 +160,18 @@ impl Reporter {
         let (changes, detail) = (changes.join(", "), &done.detail);
         // A standing limit is set on every cgroup that it matches: the audit has each.
         let told = order.step.is_some() || rule == BY_HAND;
+        let first = || {
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            warned.insert((Arc::clone(&order.rule), done.outcome))
+        };
         match done.outcome {
+            Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported if !told => {
+                // Ten thousand cgroups of a host that is mounted read-only are one problem.
+                if first() {
+                    let more = "a standing limit could not be set; the audit has every such cgroup, the log only the first";
+                    tracing::warn!(rule, cgroup, outcome, detail, "{more}");
+                }
+            }
             Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported => {
                 tracing::warn!(rule, action, cgroup, outcome, changes, detail, "an action came to nothing");
             }

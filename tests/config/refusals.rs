@@ -593,6 +593,7 @@ fn controls() {
 #[test]
 fn names_and_the_rest() {
     refused(&[
+        ("limits: [{name: shutdown, match: {path: /a/*}, set: {pids.max: 5}}]\n".to_owned(), &["1:17 [shutdown] the name `shutdown` is taken | expected another name: metrics and the audit call something else by this one"]),
         ("limits:\n  - name: l\n    match: {path: /a/*}\n    set: {memory.high: 1GiB}\npolicies:\n  - name: l\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{notify: {}}]\n".to_owned(), &["6:11 [l] the name `l` is taken | expected a name of its own for each limit and policy; it first stands on line 2"]),
         ("policies:\n  - name: by hand\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{notify: {}}]\n".to_owned(), &["2:11 [by hand] bad name `by hand` | expected 1 to 63 letters, digits, `-`, `_` and `.`, such as `batch-cap`"]),
         ("policies:\n  - nam: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{notify: {}}]\n".to_owned(), &["2:5 [nam] unknown key `nam` | expected one of: name, mode, match, when, clear, victim, steps, cooldown, allow_oom, degrade; did you mean `name`?"]),
