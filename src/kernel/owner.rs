@@ -151,6 +151,15 @@ fn cgroups_of(layout: &Layout, procfs: &Path, pid: &str) -> Result<BTreeSet<Box<
     Ok(memberships(layout, procfs, pid)?.into_iter().map(|(_, path)| path).collect())
 }
 
+/// Whether `/proc` says that a process is in this cgroup or below it, in any hierarchy. Where it cannot be told, it is not.
+pub(super) fn is_inside(layout: &Layout, procfs: &Path, pid: &str, cgroup: &[u8]) -> bool {
+    memberships(layout, procfs, pid).is_ok_and(|found| {
+        found.iter().any(|(_, path)| {
+            path.strip_prefix(cgroup).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        })
+    })
+}
+
 /// A hierarchy by its number, and a path in it.
 type Membership = (usize, Box<[u8]>);
 
