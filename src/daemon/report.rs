@@ -23,6 +23,9 @@ use crate::policy::engine::State;
 use crate::policy::rule::{Policy, Rules};
 use crate::sample::Written;
 
+/// A rule and what came of its orders.
+type Warned = (Arc<str>, Outcome);
+
 /// Where everything that happened is told. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reporter {
@@ -31,7 +34,7 @@ pub(super) struct Reporter {
     stats: Arc<Stats>,
     notifier: Notifier,
     /// Which standing limits were warned of, and for what, since the configuration was read.
-    warned: Arc<Mutex<HashSet<(Arc<str>, Outcome)>>>,
+    warned: Arc<Mutex<HashSet<Warned>>>,
 }
 
 impl Reporter {
