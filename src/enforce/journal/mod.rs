@@ -4,7 +4,7 @@
 //! holds an exclusive `flock` on `lock`, which names its process id: there is one writer. The kernel drops the lock
 //! with the process, however that ends.
 //!
-//! A claim is open from its [`Record::Claim`] to its `Undone` or `Closed`. A damaged line in the middle is skipped and
+//! A claim is open from its `Record::Claim` to its `Undone` or `Closed`. A damaged line in the middle is skipped and
 //! counted; what stands after the last good line is cut off and kept beside.
 
 mod record;
