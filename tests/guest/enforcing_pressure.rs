@@ -30,7 +30,10 @@ fn woken(ground: &Ground, daemon: &mut Enforcer<'_>, load: impl Fn() -> Step<Loa
     ensure(passes < 0.5, || format!("decided after {seconds:.1} s: the clock may have done it"))?;
     eventually("the next pass", || Ok((daemon.passes()? > before).then_some(())))?;
     let wakes = daemon.count("stockade_wakes_total", &[("cause", "pressure")])?;
-    ensure(wakes >= 1.0, || format!("decided after {seconds:.1} s, and pressure woke nothing"))?;
+    let armed = daemon.count("stockade_triggers_armed", &[])?;
+    ensure(wakes >= 1.0, || {
+        format!("decided after {seconds:.1} s, {armed} triggers are armed, and pressure woke nothing")
+    })?;
     Ok(format!("{seconds:.1} s after the load began"))
 }
 
