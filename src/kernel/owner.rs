@@ -258,6 +258,10 @@ mod tests {
         let expected: Vec<Membership> =
             vec![(1, b"/m\xff"[..].into()), (2, b"/c"[..].into()), (0, b"/u:2"[..].into())];
         assert_eq!(found, expected);
+        let inside = |cgroup: &[u8]| is_inside(&layout, proc.path(), "7", cgroup);
+        assert!(inside(b"/m\xff") && inside(b"/c") && inside(b"/u:2"));
+        assert!(!inside(b"/m") && !inside(b"/x") && !inside(b"/c/below"), "a part of a name is another name");
+        assert!(!is_inside(&layout, proc.path(), "8", b"/c"), "who is gone is nowhere");
     }
 
     #[test]
