@@ -14,7 +14,7 @@ use super::ls::failed;
 use super::sampling::Samples;
 use super::{Exit, PathArgs, target};
 use crate::config::{self, Config};
-use crate::daemon::alone::{Alone, Signals};
+use crate::daemon::alone::{self, Alone, Signals};
 use crate::daemon::socket::{self, Answer, Request, Target, What};
 use crate::enforce::order::Outcome;
 use crate::kernel::layout::Paths;

@@ -21,6 +21,9 @@ use crate::model::Writer;
 use crate::policy::rule::Rules;
 use crate::sample::Written;
 
+/// Rules, and what came of them.
+type Warned = HashSet<(Arc<str>, Outcome)>;
+
 /// Where everything that happened is told. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reporter {
@@ -29,7 +32,7 @@ pub(super) struct Reporter {
     stats: Arc<Stats>,
     notifier: Notifier,
     /// Which standing limits were warned of, and for what, since the configuration was read.
-    warned: Arc<Mutex<HashSet<(Arc<str>, Outcome)>>>,
+    warned: Arc<Mutex<Warned>>,
 }
 
 impl Reporter {
