@@ -359,11 +359,11 @@ impl Judge {
                 News::Written(written) => self.written(written),
                 News::Born(cgroup) => {
                     self.reporter.woken("birth");
-                    paths.push(Arc::clone(cgroup));
+                    self.attention.hear(cgroup);
                 }
                 News::Announced(cgroup) => {
                     self.reporter.woken("event");
-                    paths.push(Arc::clone(cgroup));
+                    self.attention.hear(cgroup);
                 }
             }
         }
@@ -377,6 +377,8 @@ impl Judge {
             let host: Option<Host> = host.then(|| sampler.look_at_host().clone());
             let at = self.surroundings.now();
             self.judge(&View { snapshot, at, fresh: &fresh, host: host.as_ref() }, noticed);
+            let now = self.surroundings.now();
+            self.attention.rest(now, now.saturating_sub(noticed));
         }
         self.answer(last, sampler);
     }

@@ -282,7 +282,7 @@ pub(crate) fn by_hand(guest: &mut Guest) -> Outcome {
     // A daemon without rules leaves the journal to the commands.
     ground.enforce_below(
         &parent,
-        "limits: [{name: other, match: {path: \"@/other\"}, set: {memory.max: 1GiB}}]\n",
+        "limits: [{name: elsewhere, match: {path: \"@/other\"}, set: {memory.max: 1GiB}}]\n",
     )?;
     let daemon = ground.serve(None)?;
     ground.told(&["freeze", &path, "--ttl", "60s"])?;
