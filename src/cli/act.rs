@@ -14,7 +14,7 @@ use super::ls::failed;
 use super::sampling::Samples;
 use super::{Exit, PathArgs, target};
 use crate::config::{self, Config};
-use crate::daemon::alone::{self, Alone};
+use crate::daemon::alone::{self, Alone, Signals};
 use crate::daemon::socket::{self, Answer, Request, Target, What};
 use crate::enforce::order::Outcome;
 use crate::kernel::layout::Paths;
@@ -211,15 +211,16 @@ impl ActArgs {
             Ok(config) => config,
             Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
         };
+        let signals = Signals::keep_back()?;
         let paths: Paths = self.paths.clone().into();
         let target = match name.map(|name| find(&paths, name)).transpose() {
             Ok(target) => target,
             Err(problem) => return failed(err, Exit::Failed, &problem),
         };
         let request = Request { target, dry_run: self.dry_run, what };
-        match socket::ask(&config.safety.journal, &request) {
+        match signals.let_through(|| socket::ask(&config.safety.journal, &request)) {
             Ok(Some(answer)) => self.show(&answer, out, err),
-            Ok(None) => self.alone(&config, paths, &request, hold, out, err),
+            Ok(None) => self.alone(&config, paths, &request, (&signals, hold), out, err),
             Err(error) => {
                 let place = config.safety.journal.display();
                 failed(err, Exit::Failed, &format!("the daemon of {place} cannot be asked: {error}"))
@@ -233,7 +234,7 @@ impl ActArgs {
         config: &Config,
         paths: Paths,
         request: &Request,
-        hold: Option<Duration>,
+        (signals, hold): (&Signals, Option<Duration>),
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<Exit> {
@@ -257,7 +258,7 @@ impl ActArgs {
                 writeln!(out, "no daemon runs: it is undone {when}when this command is interrupted")?;
                 out.flush()?;
             }
-            alone::hold(hold)?;
+            signals.hold(hold)?;
         }
         match alone.undo() {
             Ok(()) => Ok(exit),

@@ -172,6 +172,26 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
                 writer["pid"]
             )
         }
+        Some("recovery") => {
+            let was = line["was"].as_str().map_or_else(String::new, |was| format!(", was {was}"));
+            let why = line["detail"].as_str().map_or_else(String::new, |why| format!(": {why}"));
+            let (outcome, control, rule) = (word("outcome"), word("control"), by(word("policy")));
+            writeln!(out, "{time}  recovery  {cgroup}  {control}{was}, {rule}: {outcome}{why}")
+        }
+        Some("notification") => {
+            let sent = if line["sent"] == true { "sent" } else { "not sent" };
+            let (status, to, rule, said) = (word("status"), word("to"), by(word("policy")), word("detail"));
+            writeln!(out, "{time}  {sent}  {status}  {cgroup}  {rule}, to {to}: {said}")
+        }
+        Some("reload") => {
+            let said = line["detail"].as_str().unwrap_or("the configuration was read again");
+            writeln!(out, "{time}  reload  {said}")
+        }
+        Some("journal_damage") => {
+            let kept = line["kept"].as_str().map_or_else(String::new, |kept| format!(", kept in {kept}"));
+            let (torn, corrupt) = (&line["torn_bytes"], &line["corrupt_lines"]);
+            writeln!(out, "{time}  journal damaged  {torn} bytes torn off{kept}, {corrupt} lines skipped")
+        }
         _ => writeln!(out, "{line}"),
     }
 }

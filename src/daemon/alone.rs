@@ -1,9 +1,15 @@
 //! An order by hand where no daemon runs: the same guard rails, journal and kernel layer, for one order.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::by_hand;
 use super::report::Reporter;
@@ -156,8 +162,10 @@ pub fn explain(
     interval: Duration,
     pause: &mut dyn FnMut(Duration),
 ) -> Result<Answer, String> {
-    let settings = Settings { paths, watch: Some(WatchMethod::Walk), ..Settings::default() };
+    let settings = Settings { paths: paths.clone(), watch: Some(WatchMethod::Walk), ..Settings::default() };
     let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
+    let mut surroundings = Surroundings::new(sampler.layout(), paths);
+    let guard = Guard::new(config.safety.clone());
     let mut engine = Engine::new(&config.rules);
     engine.evaluate(&View::pass(&sampler.pass()));
     pause(interval);
@@ -166,37 +174,63 @@ pub fn explain(
     let request = Request { target: Some(target.clone()), dry_run: true, what: What::Explain };
     Ok(match by_hand::target(&request, &snapshot) {
         Ok(Some(found)) => {
-            let explanations = engine.explain(&View::pass(&snapshot), &found.path);
-            by_hand::explained(&explanations, &found, snapshot.at)
+            let view = View::pass(&snapshot);
+            let refused = surroundings.explain(&guard, &found, &view);
+            let explanations = engine.explain(&view, &found.path);
+            by_hand::explained(&explanations, refused.as_ref(), &found, snapshot.at)
         }
         Ok(None) => Answer::failed("no cgroup was named".to_owned()),
         Err(answer) => answer,
     })
 }
 
-/// Waits until the time is over, or for SIGINT, SIGTERM or SIGHUP; without a time, only for those.
-///
-/// # Errors
-/// When signals cannot be waited for.
-pub fn hold(time: Option<Duration>) -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let over = async {
-            match time {
-                Some(time) => tokio::time::sleep(time).await,
-                None => std::future::pending().await,
+/// SIGINT, SIGTERM and SIGHUP, kept back from the beginning: an interrupt between the kernel's write and the waiting for it
+/// must not leave anything frozen.
+#[derive(Debug)]
+pub struct Signals {
+    kept: SigSet,
+    file: SignalFd,
+}
+
+impl Signals {
+    /// Keeps them back from this thread and from those that it starts.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptor left.
+    pub fn keep_back() -> io::Result<Self> {
+        let kept = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect::<SigSet>();
+        kept.thread_block()?;
+        let file = SignalFd::with_flags(&kept, SfdFlags::SFD_CLOEXEC)?;
+        Ok(Self { kept, file })
+    }
+
+    /// Lets them end the program while it does this.
+    pub fn let_through<T>(&self, act: impl FnOnce() -> T) -> T {
+        // These calls fail for a bad set only, and this one was good before.
+        let _ = self.kept.thread_unblock();
+        let done = act();
+        let _ = self.kept.thread_block();
+        done
+    }
+
+    /// Waits until the time is over, or for one of them; without a time, only for those.
+    ///
+    /// # Errors
+    /// When they cannot be waited for.
+    pub fn hold(&self, time: Option<Duration>) -> io::Result<()> {
+        let until = time.map(|time| Instant::now() + time);
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                PollTimeout::try_from(left.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+            });
+            let mut waiting = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut waiting, timeout) {
+                Ok(0) if until.is_some_and(|until| Instant::now() >= until) => return Ok(()),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
             }
-        };
-        tokio::select! {
-            () = over => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
         }
-        Ok(())
-    })
+    }
 }

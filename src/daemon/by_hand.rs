@@ -142,12 +142,25 @@ pub(super) fn undone(enforcer: &Enforcer, within: Duration) -> Answer {
 }
 
 /// What the policies think of a cgroup.
-pub(super) fn explained(explanations: &[Explanation], target: &Identity, now: Duration) -> Answer {
-    Answer {
-        outcome: "done".to_owned(),
-        detail: target.display.to_string(),
-        data: json!(explanations.iter().map(|each| explanation(each, now)).collect::<Vec<_>>()),
+///
+/// `refused` is what the guard rails would say to a freeze or a kill.
+pub(super) fn explained(
+    explanations: &[Explanation],
+    refused: Option<&(Outcome, String)>,
+    target: &Identity,
+    now: Duration,
+) -> Answer {
+    let refused = refused.map(|(outcome, reason)| format!("{}: {reason}", outcome.name()));
+    let mut detail = target.display.to_string();
+    if let Some(refused) = &refused {
+        detail.push_str(&format!("\n  guard rails: it is neither frozen nor killed: {refused}"));
     }
+    let explanations = explanations.iter().map(|each| {
+        let mut told = explanation(each, now);
+        told["refused"] = json!(refused);
+        told
+    });
+    Answer { outcome: "done".to_owned(), detail, data: explanations.collect() }
 }
 
 fn explanation(of: &Explanation, now: Duration) -> serde_json::Value {

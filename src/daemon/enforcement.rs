@@ -124,7 +124,7 @@ impl Judge {
             self.engine.replace(&config.rules);
         } else {
             // What was only played so far is no reason to go on with the next step in earnest.
-            self.engine = Engine::new(&config.rules);
+            self.engine.begin_anew(&config.rules);
         }
         self.standing.replace(&config.rules);
         if old != new {
@@ -183,6 +183,7 @@ impl Judge {
         let changes = self.standing.evaluate(view).to_vec();
         self.judged = view.at;
         self.reporter.evaluated(began.elapsed());
+        self.reporter.lasting(self.engine.active());
         for decision in &decisions {
             if let Some(request) = Request::decided(decision) {
                 self.submit(&Request { noticed, ..request }, view);
@@ -260,11 +261,9 @@ impl Judge {
         match (&request.what, target) {
             (What::Explain, Some(target)) => {
                 let view = View::pass(&snapshot);
-                let _ = reply.send(by_hand::explained(
-                    &self.engine.explain(&view, &target.path),
-                    &target,
-                    view.at,
-                ));
+                let refused = self.surroundings.explain(&self.guard, &target, &view);
+                let explanations = self.engine.explain(&view, &target.path);
+                let _ = reply.send(by_hand::explained(&explanations, refused.as_ref(), &target, view.at));
             }
             (What::Undo, None) => {
                 let enforcer = Arc::clone(&self.enforcer);

@@ -1,7 +1,8 @@
 //! What enforcement did, to those who want to know: metrics, the audit, the log, messages, and whoever waits for an answer.
 
+use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::surroundings::Surroundings;
@@ -10,15 +11,20 @@ use crate::enforce::apply::{
 };
 use crate::enforce::audit::AuditLog;
 use crate::enforce::journal::Recovery;
+use crate::enforce::ledger::{Key, key_of};
 use crate::enforce::notify::Notifier;
 use crate::enforce::order::{Deed, Done, Outcome};
 use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
-use crate::model::Writer;
-use crate::policy::rule::Rules;
+use crate::model::{Identity, Writer};
+use crate::policy::engine::State;
+use crate::policy::rule::{Policy, Rules};
 use crate::sample::Written;
+
+/// A rule and what came of its orders.
+type Warned = (Arc<str>, Outcome);
 
 /// Where everything that happened is told. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +33,8 @@ pub(super) struct Reporter {
     audit: AuditLog,
     stats: Arc<Stats>,
     notifier: Notifier,
+    /// Which standing limits were warned of, and for what, since the configuration was read.
+    warned: Arc<Mutex<HashSet<Warned>>>,
 }
 
 impl Reporter {
@@ -41,7 +49,7 @@ impl Reporter {
             }
             told.notified(&notified);
         })?;
-        Ok(Self { own, audit, stats, notifier })
+        Ok(Self { own, audit, stats, notifier, warned: Arc::default() })
     }
 
     /// Starts enforcement, and tells what a former program had left. `then` is called after everybody else was told.
@@ -77,6 +85,7 @@ impl Reporter {
     /// Takes the rules of another configuration: their series begin at zero.
     pub fn configure(&self, rules: &Rules, safety: &Safety) {
         self.audit.replace(safety);
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let limits = rules.limits.iter().map(|rule| Arc::clone(&rule.name));
         let policies = rules.policies.iter().map(|policy| Arc::clone(&policy.name));
         self.stats.configure(limits.chain(policies));
@@ -98,6 +107,15 @@ impl Reporter {
     /// The policies were judged between two passes.
     pub fn woken(&self, cause: &'static str) {
         self.own.woken(cause);
+    }
+
+    /// Says of which targets the policies are not done: whoever was told of others is told that it is over.
+    pub fn lasting<'a>(&self, open: impl Iterator<Item = (&'a Arc<Policy>, &'a Arc<Identity>, &'a State)>) {
+        if self.notifier.is_awaited() {
+            let open: HashSet<(&str, Key)> =
+                open.map(|(policy, target, _)| (&*policy.name, key_of(target))).collect();
+            self.notifier.resolved_but(|rule, key| open.contains(&(&**rule, key.clone())));
+        }
     }
 
     /// A configuration was read again, or could not be.
@@ -145,7 +163,18 @@ impl Reporter {
         let (changes, detail) = (changes.join(", "), &done.detail);
         // A standing limit is set on every cgroup that it matches: the audit has each.
         let told = order.step.is_some() || rule == BY_HAND;
+        let first = || {
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            warned.insert((Arc::clone(&order.rule), done.outcome))
+        };
         match done.outcome {
+            Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported if !told => {
+                // Ten thousand cgroups of a host that is mounted read-only are one problem.
+                if first() {
+                    let more = "a standing limit could not be set; the audit has every such cgroup, the log only the first";
+                    tracing::warn!(rule, cgroup, outcome, detail, "{more}");
+                }
+            }
             Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported => {
                 tracing::warn!(rule, action, cgroup, outcome, changes, detail, "an action came to nothing");
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::enforce::order::Outcome;
 use crate::enforce::plan::{Below, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
 use crate::identify::identify;
 use crate::kernel::control::{Control, ControlError};
@@ -82,6 +83,19 @@ impl Surroundings {
         self.with_facts(&request.target, view, below, unsupported.as_deref(), |facts| {
             guard.plan(request, facts)
         })
+    }
+
+    /// Why no process of a cgroup would be stopped or ended, where that is so.
+    pub fn explain(
+        &mut self,
+        guard: &Guard,
+        target: &Identity,
+        view: &View<'_>,
+    ) -> Option<(Outcome, String)> {
+        self.refresh();
+        let below = self.below(target, &Wish::Freeze);
+        let below = below.as_deref().map_err(String::as_str);
+        self.with_facts(target, view, below, None, |facts| guard.explain(target, facts))
     }
 
     /// What is below a cgroup now, for what a wish does to it.

@@ -217,6 +217,12 @@ impl Guard {
         self.refusal_of(target, facts).is_some()
     }
 
+    /// Why no process of a cgroup would be stopped or ended, where that is so: the outcome, and the reason.
+    #[must_use]
+    pub fn explain(&self, target: &Identity, facts: &Facts<'_>) -> Option<(Outcome, String)> {
+        self.may_touch(target, &Wish::Freeze, facts).err()
+    }
+
     /// Protection, scope and ownership.
     fn may_touch(&self, target: &Identity, wish: &Wish, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
         if matches!(wish, Wish::Notify(_)) {

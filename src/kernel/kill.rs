@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::control::{ControlError, Place, Target};
 use super::freeze::{await_events, switch};
-use super::owner::is_kernel_thread;
+use super::owner::{is_inside, is_kernel_thread};
 
 /// So many processes are held by a descriptor at a time.
 const BATCH: usize = 256;
@@ -94,7 +94,7 @@ impl Target {
             }
             self.spare_among(&left)?;
             report.killed += self.kill_round(&left)?;
-            self.await_empty(until.min(Instant::now() + ROUND))?;
+            self.await_deaths(left.len(), until)?;
         }
         match self.processes()?.len() {
             0 => Ok(()),
@@ -161,8 +161,17 @@ impl Target {
                 .filter_map(|&pid| Some((pid, pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?)))
                 .collect();
             // A number may have passed to another process before it was held: only one that is a member now, while it
-            // is held, is the one that was meant.
-            let members = self.processes()?;
+            // is held, is the one that was meant. Each tells it itself, in one small file; the lists of every hierarchy are
+            // read again only for those that do not, or thousands of processes would take as many readings of all.
+            let inside = |pid: i32| {
+                is_inside(&self.host.layout, &self.host.procfs, &pid.to_string(), &self.identity.path)
+            };
+            let (mut members, unsure): (BTreeSet<i32>, BTreeSet<i32>) =
+                held.iter().map(|(pid, _)| *pid).partition(|&pid| inside(pid));
+            if !unsure.is_empty() {
+                let listed = self.processes()?;
+                members.extend(unsure.intersection(&listed));
+            }
             for (pid, process) in held.iter().filter(|(pid, _)| members.contains(pid)) {
                 if is_kernel_thread(&self.host.procfs, &pid.to_string()) {
                     continue;
@@ -196,6 +205,18 @@ impl Target {
         }
     }
 
+    /// Waits as long as they get fewer. Thousands take their time to die, and another round would stop them at it.
+    fn await_deaths(&self, mut left: usize, until: Instant) -> Result<(), ControlError> {
+        while !self.await_empty(until.min(Instant::now() + ROUND))? && Instant::now() < until {
+            let now = self.processes()?.len();
+            if now >= left {
+                break;
+            }
+            left = now;
+        }
+        Ok(())
+    }
+
     /// Waits until nothing is left, and tells whether that is so.
     fn await_empty(&self, until: Instant) -> Result<bool, ControlError> {
         if let Some(v2) = self.v2() {
@@ -208,13 +229,15 @@ impl Target {
         }
         let mut pause = Duration::from_micros(200);
         loop {
+            let began = Instant::now();
             if self.processes()?.is_empty() {
                 return Ok(true);
             }
             if Instant::now() >= until {
                 return Ok(false);
             }
-            thread::sleep(pause);
+            // Long lists take long to read: the time is for who is dying.
+            thread::sleep(pause.max(began.elapsed()));
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }

@@ -172,7 +172,16 @@ fn cgroups_of(layout: &Layout, procfs: &Path, pid: &str) -> Result<BTreeSet<Box<
     Ok(memberships(layout, procfs, pid)?.into_iter().map(|(_, path)| path).collect())
 }
 
-/// The hierarchies of the layout, by number, and the path of a process in each, below the mount.
+/// Whether `/proc` says that a process is in this cgroup or below it, in any hierarchy. Where it cannot be told, it is not.
+pub(super) fn is_inside(layout: &Layout, procfs: &Path, pid: &str, cgroup: &[u8]) -> bool {
+    memberships(layout, procfs, pid).is_ok_and(|found| {
+        found.iter().any(|(_, path)| {
+            path.strip_prefix(cgroup).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        })
+    })
+}
+
+/// The hierarchies of the layout, and the path of a process in each, below the mount.
 fn memberships(layout: &Layout, procfs: &Path, pid: &str) -> Result<Vec<Membership>, String> {
     let file = procfs.join(pid).join("cgroup");
     // Not through a parser of text: a path may hold bytes that are no UTF-8.
@@ -249,6 +258,10 @@ mod tests {
         let expected: Vec<Membership> =
             vec![(1, b"/m\xff"[..].into()), (2, b"/c"[..].into()), (0, b"/u:2"[..].into())];
         assert_eq!(found, expected);
+        let inside = |cgroup: &[u8]| is_inside(&layout, proc.path(), "7", cgroup);
+        assert!(inside(b"/m\xff") && inside(b"/c") && inside(b"/u:2"));
+        assert!(!inside(b"/m") && !inside(b"/x") && !inside(b"/c/below"), "a part of a name is another name");
+        assert!(!is_inside(&layout, proc.path(), "8", b"/c"), "who is gone is nowhere");
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn every_example_is_tested() {
 
 /// The examples; what else lies there is for people.
 pub fn files() -> Vec<PathBuf> {
-    let all = fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap().path());
+    let all = fs::read_dir(example("")).expect("the examples").map(|entry| entry.expect("an entry").path());
     all.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
 }
 

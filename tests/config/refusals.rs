@@ -414,7 +414,7 @@ fn selectors() {
         (policy("match", r#"{unit: "[a"}"#), &[r#"3:19 ["[a"] bad glob `[a` | unclosed character class; missing ']'"#]),
         (policy("match", "{namespaces: x}"), &["3:25 [x] wrong type: found the string `x` | expected a mapping such as `{net: host}`"]),
         (policy("match", "{path: /a, namespaces: {net: none}}"), &["3:41 [none] unknown name `none` | expected one of: host, peer, own"]),
-        (policy("match", "{path: /a, namespaces: {ent: host}}"), &["3:36 [ent] unknown key `ent` | expected one of: mnt, net, pid, uts, ipc, user, cgroup, time; did you mean `net`?"]),
+        (policy("match", "{path: /a, namespaces: {nett: host}}"), &["3:36 [nett] unknown key `nett` | expected one of: mnt, net, pid, uts, ipc, user, cgroup, time; did you mean `net`?"]),
         (policy("match", "{path: /}"), &["3:12 [{] this can match only cgroups that are protected | expected cgroups besides the root and those that `safety.protect` lists"]),
         (policy("match", "{path: /a/b, not: [{path: /a/*}]}"), &["3:12 [{] `not` leaves nothing of what this matches | expected exceptions that are narrower"]),
         (policy("match", r#"{any: [{unit: a.service}], not: [{unit: "*.service"}]}"#), &["3:12 [{] `not` leaves nothing of what this matches | expected exceptions that are narrower"]),
@@ -593,6 +593,7 @@ fn controls() {
 #[test]
 fn names_and_the_rest() {
     refused(&[
+        ("limits: [{name: shutdown, match: {path: /a/*}, set: {pids.max: 5}}]\n".to_owned(), &["1:17 [shutdown] the name `shutdown` is taken | expected another name: metrics and the audit call something else by this one"]),
         ("limits:\n  - name: l\n    match: {path: /a/*}\n    set: {memory.high: 1GiB}\npolicies:\n  - name: l\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{notify: {}}]\n".to_owned(), &["6:11 [l] the name `l` is taken | expected a name of its own for each limit and policy; it first stands on line 2"]),
         ("policies:\n  - name: by hand\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{notify: {}}]\n".to_owned(), &["2:11 [by hand] bad name `by hand` | expected 1 to 63 letters, digits, `-`, `_` and `.`, such as `batch-cap`"]),
         ("policies:\n  - nam: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{notify: {}}]\n".to_owned(), &["2:5 [nam] unknown key `nam` | expected one of: name, mode, match, when, clear, victim, steps, cooldown, allow_oom, degrade; did you mean `name`?"]),

@@ -238,3 +238,17 @@ fn a_long_life_leaves_a_short_file_with_all_that_is_open() {
     assert!(size < 1 << 18, "{size} bytes");
     assert_eq!(fates(dir.path(), BOOT, &kernel), [("/a pids.max".to_owned(), Fate::Restored)]);
 }
+
+#[test]
+fn where_it_cannot_be_written_anew_what_stands_in_it_is_undone_all_the_same() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let a = identity("/a", 1);
+    limit(&mut Journal::open(dir.path(), BOOT).unwrap(), &kernel, &a, 5);
+    // As on a full disk: there is no room for a new file beside the old one.
+    fs::create_dir(dir.path().join("journal.new")).unwrap();
+    assert_eq!(fates(dir.path(), BOOT, &kernel), [("/a pids.max".to_owned(), Fate::Restored)]);
+    // The lines of another boot stand before those of this one.
+    limit(&mut Journal::open(dir.path(), "the next boot").unwrap(), &kernel, &a, 6);
+    let found = fates(dir.path(), "the next boot", &kernel);
+    assert_eq!(found, [("/a pids.max".to_owned(), Fate::Restored)], "it is of this boot");
+}

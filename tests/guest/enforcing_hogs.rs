@@ -108,6 +108,7 @@ pub(crate) fn cpu(guest: &mut Guest) -> Outcome {
   - name: cpu-hog
     match: {path: \"@/hog\"}
     when: {signal: cpu.usage, above: 20%, for: 300ms}
+    clear: {signal: cpu.usage, below: 1%, for: 1h}
     steps:
       - {set: {cpu.max: 10%}, ttl: 2s, relieved_within: 1h}
     cooldown: {target: 1h, host: 0s}
@@ -192,6 +193,7 @@ pub(crate) fn io(guest: &mut Guest) -> Outcome {
   - name: io-hog
     match: {path: \"@/hog\"}
     when: {signal: io.read, above: 1MiB/s, for: 300ms}
+    clear: {signal: io.read, below: 1KiB/s, for: 1h}
     steps:
       - {set: {io.max: {vda: {rbps: 256KiB}}}, ttl: 4s, relieved_within: 1h}
     cooldown: {target: 1h, host: 0s}
@@ -202,10 +204,18 @@ pub(crate) fn io(guest: &mut Guest) -> Outcome {
     let (started, first) = (Instant::now(), read(guest)?);
     let during = limit(guest)?;
     ensure(during.contains("262144"), || format!("256 KiB became {during:?}"))?;
-    daemon.sees("it is let go", || Ok(limit(guest)? == before))?;
-    let rate = (read(guest)? - first) / started.elapsed().as_secs_f64();
-    // It was above 1 MiB/s, or the policy had not fired; the last moment is without a limit.
-    ensure(rate < 700e3, || format!("held to 256 KiB/s and read {rate:.0} bytes a second"))?;
+    let mut rate = 0.0;
+    daemon.sees("it is let go", || {
+        let (bytes, seconds) = (read(guest)? - first, started.elapsed().as_secs_f64());
+        let over = limit(guest)? == before;
+        // Only what was read while the limit held, and once a burst no longer counts.
+        if !over && seconds > 1.0 {
+            rate = bytes / seconds;
+        }
+        Ok(over)
+    })?;
+    // It was above 1 MiB/s, or the policy had not fired.
+    ensure(rate < 600e3, || format!("held to 256 KiB/s and read {rate:.0} bytes a second"))?;
     daemon.stop()?;
     ensure(limit(guest)? == before, || "the end left a limit".into())?;
     Ok(format!("{:.0} KiB/s under 256 KiB/s", rate / 1024.0))
@@ -232,10 +242,20 @@ pub(crate) fn five_thousand(guest: &mut Guest) -> Outcome {
     ground.enforce_below(&parent, rules)?;
     let started = Instant::now();
     let mut daemon = ground.serve(None)?;
-    daemon.decided("swarm", "kill", "applied")?;
-    let left = processes(&swarm)?;
-    ensure(left == 0, || format!("the kill is applied, and {left} processes are left"))?;
+    // Where each must be signalled an emulated machine may take longer than the deadline, and that is told; they die.
+    daemon.sees("the swarm is dead", || Ok(processes(&swarm)? == 0))?;
     let seconds = started.elapsed().as_secs_f64();
+    let mut outcome = "";
+    daemon.sees("the kill is told", || {
+        for name in ["applied", "timed_out"] {
+            let audit = ground.audit()?;
+            if audit.iter().any(|line| line["action"] == "kill" && line["outcome"] == name) {
+                outcome = name;
+            }
+        }
+        Ok(!outcome.is_empty())
+    })?;
+    ensure(!is_frozen(guest, &swarm)?, || "the dead are frozen".into())?;
     daemon.stop()?;
-    Ok(format!("{many} processes, {seconds:.1} s from the daemon's start"))
+    Ok(format!("{many} processes, {outcome}, {seconds:.1} s from the daemon's start"))
 }

@@ -157,11 +157,14 @@ fn run(words: &[String]) -> Result<(), String> {
             "reason": format!("no such scenario; known are {}", known.join(", "))}))
         .and_then(|()| say(&json!({"end": true})));
     }
+    // By the start of their names.
+    let without: Vec<_> = option(words, "--without").collect();
     let tree = Hierarchies::discover().map_err(|stop| format!("{stop:?}"))?;
     say(&json!({"begin": begin(&tree)?}))?;
     let mut guest = Guest { tree, daemon: None };
     for scenario in SCENARIOS {
-        if !chosen.is_empty() && !chosen.contains(&scenario.name) {
+        let left_out = without.iter().any(|start| scenario.name.starts_with(start));
+        if left_out || !chosen.is_empty() && !chosen.contains(&scenario.name) {
             continue;
         }
         let started = Instant::now();

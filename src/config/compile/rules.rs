@@ -8,7 +8,9 @@ use super::selector::{self, Surroundings};
 use super::{bounds, condition, set, signals, steps};
 use crate::config::place::{Issues, Place, Written};
 use crate::config::raw::{RawLimit, RawMatch, RawPolicy, RawText, RawVictim};
+use crate::enforce::apply::SHUTDOWN;
 use crate::enforce::safety::Safety;
+use crate::enforce::stats::OTHER;
 use crate::policy::condition::Condition;
 use crate::policy::rule::{Amount, Cooldown, LimitRule, Policy, Rules, Victim};
 use crate::policy::selector::Selector;
@@ -18,6 +20,8 @@ use crate::policy::signal::Signal;
 const MOST: usize = 1000;
 /// How long a rule's name may be: it is a label's value.
 const LONGEST_NAME: usize = 63;
+/// What metrics and the audit call rules that are no longer there, and the undoing at the end.
+const RESERVED: [&str; 2] = [OTHER, SHUTDOWN];
 /// By how many signals victims may be ranked.
 const MOST_RANKS: usize = 8;
 /// How a policy rests, unless it says otherwise.
@@ -168,6 +172,11 @@ impl<'r> Reader<'r> {
                 "expected 1 to {LONGEST_NAME} letters, digits, `-`, `_` and `.`, such as `batch-cap`"
             );
             self.issues.add(&at, format!("bad name `{text}`"), expected);
+            return None;
+        }
+        if RESERVED.contains(&text.as_str()) {
+            let expected = "expected another name: metrics and the audit call something else by this one";
+            self.issues.add(&at, format!("the name `{text}` is taken"), expected);
             return None;
         }
         if let Some(first) = self.names.get(text.as_str()) {

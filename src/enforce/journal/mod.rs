@@ -4,7 +4,7 @@
 //! holds an exclusive `flock` on `lock`, which names its process id: there is one writer. The kernel drops the lock
 //! with the process, however that ends.
 //!
-//! A claim is open from its [`Record::Claim`] to its `Undone` or `Closed`. A damaged line in the middle is skipped and
+//! A claim is open from its `Record::Claim` to its `Undone` or `Closed`. A damaged line in the middle is skipped and
 //! counted; what stands after the last good line is cut off and kept beside.
 
 mod record;
@@ -161,9 +161,10 @@ impl Journal {
         let mut damage = Damage { torn: (bytes.len() - good) as u64, kept: None, corrupt };
         if damage.torn > 0 {
             let kept = dir.join(format!("torn-{}", wall().as_nanos()));
-            fs::write(&kept, &bytes[good..]).map_err(io_error("keep the torn tail as", &kept))?;
+            // A full disk is what tears tails: then it cannot be kept.
+            let written = fs::write(&kept, &bytes[good..]).inspect_err(|_| drop(fs::remove_file(&kept)));
             file.set_len(good as u64).map_err(io_error("cut the torn tail off", &path))?;
-            damage.kept = Some(kept);
+            damage.kept = written.is_ok().then_some(kept);
         }
         let boot = boot.to_owned();
         let length = good as u64;
@@ -179,8 +180,9 @@ impl Journal {
             dirty: false,
             faults: 0,
         };
-        // What is closed is of no more use: an old file starts short.
-        journal.compact()?;
+        // What is closed is of no more use: an old file starts short. On a full disk it goes on as it is: what stands in it
+        // must be undone all the same.
+        journal.faults += u64::from(journal.compact().is_err());
         Ok(journal)
     }
 
@@ -270,7 +272,9 @@ impl Journal {
     }
 
     fn append(&mut self, records: &[Record], sync: bool) -> Result<(), JournalError> {
-        let bytes: Vec<u8> = records.iter().flat_map(record::encode).collect();
+        // A file that could not be written anew still stands in the boot of who wrote it.
+        let begin = (self.book.boot != self.boot).then(|| begin(&self.boot));
+        let bytes: Vec<u8> = begin.iter().chain(records).flat_map(record::encode).collect();
         let path = self.dir.join("journal");
         let written = self.clean().and_then(|()| self.file.write_all(&bytes));
         let written = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) });
@@ -280,7 +284,7 @@ impl Journal {
             return Err(JournalError::Io { action: "write", path, source });
         }
         self.length += bytes.len() as u64;
-        for record in records {
+        for record in begin.iter().chain(records) {
             let ends = matches!(record, Record::Undone { .. } | Record::Closed { .. });
             // A claim that ended leaves about as much behind as a claim is long.
             self.closed += if ends { 512 } else { 0 };
@@ -300,12 +304,13 @@ impl Journal {
 
     /// Writes the open claims, and nothing else, into a new file that takes the old one's place.
     fn compact(&mut self) -> Result<(), JournalError> {
-        let (path, new) = (self.dir.join("journal"), self.dir.join("journal.new"));
-        let begin = |boot: &str| Record::Begin {
-            boot: boot.to_owned(),
-            pid: std::process::id(),
-            wall: wall().as_secs(),
-        };
+        let new = self.dir.join("journal.new");
+        // Half a file takes the room that the old one needs.
+        self.rewrite(&new).inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+
+    fn rewrite(&mut self, new: &Path) -> Result<(), JournalError> {
+        let path = self.dir.join("journal");
         let mut bytes = Vec::new();
         let mut boot = String::new();
         for (of, claim) in self.book.open.values() {
@@ -327,13 +332,13 @@ impl Journal {
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(&new)
-            .map_err(io_error("open", &new))?;
+            .open(new)
+            .map_err(io_error("open", new))?;
         file.set_len(0)
             .and_then(|()| file.write_all(&bytes))
             .and_then(|()| file.sync_all())
-            .map_err(io_error("write", &new))?;
-        fs::rename(&new, &path).map_err(io_error("put the new journal in place of", &path))?;
+            .map_err(io_error("write", new))?;
+        fs::rename(new, &path).map_err(io_error("put the new journal in place of", &path))?;
         File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io_error("sync", &self.dir))?;
         self.file = file;
         self.length = bytes.len() as u64;
@@ -342,6 +347,11 @@ impl Journal {
         self.book.boot.clone_from(&self.boot);
         Ok(())
     }
+}
+
+/// The line before what is written in a boot.
+fn begin(boot: &str) -> Record {
+    Record::Begin { boot: boot.to_owned(), pid: std::process::id(), wall: wall().as_secs() }
 }
 
 fn take_lock(dir: &Path) -> Result<File, JournalError> {
@@ -361,7 +371,8 @@ fn take_lock(dir: &Path) -> Result<File, JournalError> {
         return Err(JournalError::Locked { dir: dir.to_owned(), pid: pid.to_owned() });
     }
     let pid = std::process::id().to_string();
-    lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes())).map_err(io_error("write", &path))?;
+    // Only for whoever finds it locked; a full disk may have no room for it.
+    let _ = lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes()));
     Ok(lock)
 }
 

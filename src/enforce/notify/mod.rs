@@ -58,6 +58,7 @@ type Told = HashMap<(Arc<str>, Key), Firing>;
 /// A message that said that something began.
 #[derive(Clone, Debug)]
 struct Firing {
+    order: Order,
     notify: Notify,
     since: SystemTime,
 }
@@ -86,7 +87,7 @@ impl Notifier {
         let mut firing = lock(&self.firing);
         let key = (Arc::clone(&order.rule), key_of(&order.target));
         if firing.len() < REMEMBERED || firing.contains_key(&key) {
-            firing.insert(key, Firing { notify: notify.clone(), since });
+            firing.insert(key, Firing { order: order.clone(), notify: notify.clone(), since });
         }
         drop(firing);
         self.queue(notify, &Message::new(order, Status::Firing, since, None))
@@ -95,11 +96,32 @@ impl Notifier {
     /// Says that a rule is done with a target. Only those are told who were told that it began.
     pub fn resolved(&self, order: &Order) {
         let firing = lock(&self.firing).remove(&(Arc::clone(&order.rule), key_of(&order.target)));
-        if let Some(Firing { notify, since }) = firing {
-            // What is dropped is counted.
-            let now = SystemTime::now();
-            let _ = self.queue(&notify, &Message::new(order, Status::Resolved, since, Some(now)));
+        if let Some(firing) = firing {
+            self.over(order, &firing);
         }
+    }
+
+    /// The same of every rule and target but those that `lasts` knows. What leaves nothing to undo ends without an order.
+    pub fn resolved_but(&self, lasts: impl Fn(&Arc<str>, &Key) -> bool) {
+        let over: Vec<Firing> = lock(&self.firing)
+            .extract_if(|(rule, key), _| !lasts(rule, key))
+            .map(|(_, firing)| firing)
+            .collect();
+        for firing in over {
+            self.over(&firing.order, &firing);
+        }
+    }
+
+    /// Whether somebody waits to be told that something is over.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        !lock(&self.firing).is_empty()
+    }
+
+    fn over(&self, order: &Order, firing: &Firing) {
+        let message = Message::new(order, Status::Resolved, firing.since, Some(SystemTime::now()));
+        // What is dropped is counted.
+        let _ = self.queue(&firing.notify, &message);
     }
 
     fn queue(&self, notify: &Notify, message: &Message) -> Result<(), String> {

@@ -139,11 +139,20 @@ impl Engine {
     /// Takes other rules. A policy of the same name and content keeps its states; what another one did is withdrawn in the
     /// next evaluation.
     pub fn replace(&mut self, rules: &Rules) {
+        self.take_over(rules, true);
+    }
+
+    /// The same, and every policy begins anew: what any of them did is withdrawn.
+    pub fn begin_anew(&mut self, rules: &Rules) {
+        self.take_over(rules, false);
+    }
+
+    fn take_over(&mut self, rules: &Rules, keep: bool) {
         let mut old = std::mem::take(&mut self.watched);
         let mut names = Names::default();
         let everyone: Vec<u32> = (0u32..).take(self.places.len()).collect();
         for policy in &rules.policies {
-            let same = old.iter().position(|watched| *watched.policy == **policy);
+            let same = old.iter().position(|watched| keep && *watched.policy == **policy);
             let watched = match same.map(|at| old.swap_remove(at)) {
                 Some(mut watched) => {
                     watched.rename(&mut names);

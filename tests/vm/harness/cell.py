@@ -28,7 +28,7 @@ def stop_guests(*_) -> None:
 
 
 LAYOUTS = ("unified", "hybrid", "legacy")
-DEADLINE_SECONDS = 240
+DEADLINE_SECONDS = 600
 # From power-on to the first result: 3 s on an idle machine.
 BOOT_SECONDS = 60
 # An emulated machine that dies or hangs before its userland has tested nothing: it is booted again, and the table says so.
@@ -66,7 +66,7 @@ def qemu(kernel, initramfs, disks, into: pathlib.Path, append) -> list:
     code after that patch is over, and the kernel dies of it ("Oops: int3" in a static branch). Two guests side by side
     keep a host's CPUs as busy, and the whole takes no longer.
     """
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1024",
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536",
                "-kernel", str(kernel.image), "-initrd", str(initramfs),
                "-append", " ".join(["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", *append]),
                "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults", "-no-user-config",
@@ -188,7 +188,7 @@ def provenance(kernel, layout: str, result: Result, into: pathlib.Path) -> None:
                                for name, digest in about["packages"].items())),
         ("layout", layout),
         ("captured", time.strftime("%Y-%m-%d", time.gmtime())),
-        ("guest", "QEMU, 2 CPUs, 1 GiB, virtio disks, booted by tests/vm/run --capture"),
+        ("guest", "QEMU, 2 CPUs, 1.5 GiB, virtio disks, booted by tests/vm/run --capture"),
         ("load", load),
     ))
     (into / "PROVENANCE").write_text(text, encoding="utf-8")
