@@ -157,6 +157,7 @@ fn flags(collector: Collector) -> (&'static str, &'static str) {
         Collector::Host => pair!("host"),
         Collector::Namespaces => pair!("namespaces"),
         Collector::NamespaceInodes => pair!("namespace_inodes"),
+        Collector::Network => pair!("network"),
     }
 }
 

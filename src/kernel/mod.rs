@@ -8,6 +8,7 @@
 //! - [`control`]: one cgroup held open, its limits read, written, saved and put back.
 //! - [`freeze`], [`kill`], [`reclaim`]: its processes stopped, let go, ended, its memory taken back.
 //! - [`trigger`]: notices of pressure.
+//! - [`traffic`]: what went over the network devices of one namespace.
 //! - [`owner`]: whose it is, and who lives in it.
 //! - [`spec`]: what one file holds, when it is read, what it fills.
 //! - [`shapes`]: the row names of tables such as `memory.stat`, learnt once and shared by all cgroups.
@@ -39,6 +40,7 @@ pub mod reclaim;
 pub mod shapes;
 pub mod spec;
 pub mod survey;
+pub mod traffic;
 pub mod trigger;
 pub mod v1;
 pub mod v2;

@@ -36,6 +36,8 @@ pub enum Collector {
     Namespaces,
     /// The inode of each namespace.
     NamespaceInodes,
+    /// `/proc/PID/net/dev` of each network namespace.
+    Network,
 }
 
 impl Collector {
@@ -57,6 +59,7 @@ impl Collector {
         Self::Host,
         Self::Namespaces,
         Self::NamespaceInodes,
+        Self::Network,
     ];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
@@ -81,6 +84,7 @@ impl Collector {
             Self::Host => "host",
             Self::Namespaces => "namespaces",
             Self::NamespaceInodes => "namespace_inodes",
+            Self::Network => "network",
         }
     }
 
@@ -105,6 +109,9 @@ impl Collector {
             Self::Namespaces => "the namespaces of each cgroup's processes, and with whom they are shared",
             Self::NamespaceInodes => {
                 "a series for each namespace of each cgroup, with its inode; needs namespaces"
+            }
+            Self::Network => {
+                "traffic by device, of cgroups with a network namespace of their own; needs namespaces"
             }
         }
     }

@@ -52,6 +52,8 @@ closed_set! {
         MiscMax,
         /// `misc.events`.
         MiscEvents,
+        /// `/proc/PID/net/dev` of the network namespaces that the cgroup has for itself.
+        Network,
     }
 }
 
@@ -126,6 +128,22 @@ closed_set! {
         MiscMax,
         /// Times the limit on a misc resource refused.
         MiscEventsMax,
+        /// Bytes that a network device received.
+        NetworkReceiveBytes,
+        /// Packets that a network device received.
+        NetworkReceivePackets,
+        /// Errors of a network device in receiving.
+        NetworkReceiveErrors,
+        /// Packets that a network device received and dropped.
+        NetworkReceiveDrops,
+        /// Bytes that a network device sent.
+        NetworkTransmitBytes,
+        /// Packets that a network device sent.
+        NetworkTransmitPackets,
+        /// Errors of a network device in sending.
+        NetworkTransmitErrors,
+        /// Packets that a network device was to send and dropped.
+        NetworkTransmitDrops,
     }
 }
 

@@ -161,6 +161,7 @@ pub const fn table(kind: RowKind) -> &'static str {
         R::MiscPeak => "misc.peak",
         R::MiscMax => "misc.max",
         R::MiscEvents => "misc.events",
+        R::Network => "network",
     }
 }
 
@@ -203,6 +204,14 @@ pub const fn column(column: Column) -> &'static str {
         C::MiscPeak => "peak",
         C::MiscMax => "max",
         C::MiscEventsMax => "events_max",
+        C::NetworkReceiveBytes => "receive_bytes",
+        C::NetworkReceivePackets => "receive_packets",
+        C::NetworkReceiveErrors => "receive_errors",
+        C::NetworkReceiveDrops => "receive_drops",
+        C::NetworkTransmitBytes => "transmit_bytes",
+        C::NetworkTransmitPackets => "transmit_packets",
+        C::NetworkTransmitErrors => "transmit_errors",
+        C::NetworkTransmitDrops => "transmit_drops",
     }
 }
 

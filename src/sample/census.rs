@@ -50,9 +50,22 @@ pub struct Census {
     /// Who is root in a user namespace, and how deep a pid namespace is, by inode.
     roots: HashMap<u64, Option<u32>>,
     depths: HashMap<u64, Option<u32>>,
+    /// The network namespaces that a cgroup has for itself.
+    pub networks: Vec<OwnNetwork>,
     /// What was found.
     pub report: CensusReport,
     warned: bool,
+}
+
+/// A network namespace that one cgroup has for itself: it is not the host's, and not shared across the whole host.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnNetwork {
+    /// The lowest cgroup below which all of its processes are.
+    pub home: NodeId,
+    /// Its inode.
+    pub inode: u64,
+    /// One of its processes.
+    pub pid: u32,
 }
 
 /// Where a namespace is seen.
@@ -82,6 +95,19 @@ impl Census {
         self.count_residents(tree, reader);
         self.scan(reader);
         self.settle(procfs, tree);
+    }
+
+    /// Whether a process is in this network namespace at this moment.
+    pub fn is_in_network(&self, pid: u32, inode: u64) -> bool {
+        let set = self.root.as_ref().and_then(|root| root.namespaces(pid).ok());
+        set.is_some_and(|set| set[NamespaceKind::Net as usize] == Some(inode))
+    }
+
+    /// Another process than this that was in a network namespace when it was read last.
+    pub fn other_in_network(&self, inode: u64, but: u32) -> Option<u32> {
+        let net = NamespaceKind::Net as usize;
+        let inside = |resident: &Resident| resident.set.is_some_and(|set| set[net] == Some(inode));
+        self.residents.iter().find(|(pid, resident)| **pid != but && inside(resident)).map(|(pid, _)| *pid)
     }
 
     /// Asks every cgroup whom it has. Who is in several hierarchies belongs to the first cgroup that is no root.
@@ -193,6 +219,22 @@ impl Census {
                 counts
             });
         self.learn(procfs, &extents);
+        let host = self.report.host[NamespaceKind::Net as usize];
+        self.networks.clear();
+        self.networks.extend(
+            extents
+                .iter()
+                .filter(|((kind, inode), extent)| {
+                    // Without the host's it cannot be told which is nobody's own. What only the root spans is nobody's.
+                    let apart = host.is_some_and(|host| host != *inode);
+                    *kind == NamespaceKind::Net && apart && parents[extent.top as usize].is_some()
+                })
+                .map(|((_, inode), extent)| OwnNetwork {
+                    home: tree.order()[extent.top as usize],
+                    inode: *inode,
+                    pid: extent.pid,
+                }),
+        );
         for (place, list) in (0u32..).zip(lists) {
             let id = tree.order()[place as usize];
             let Some(node) = tree.get_mut(id) else { continue };

@@ -13,6 +13,7 @@
 //! - `faults`: what went wrong, counted by file and kind.
 //! - `linger`: the last numbers of the dead, until a scrape has carried them.
 //! - `sampler`: a pass over all of it, births and deaths, publication.
+//! - `network`: the traffic of the network namespaces that the census found.
 //! - `schedule`: which files are due.
 //!
 //! One cgroup lives at one path in several hierarchies. It is found in each of them, and is one `tree::Node`.
@@ -25,6 +26,7 @@ mod enrich;
 mod faults;
 mod learn;
 mod linger;
+mod network;
 mod news;
 mod notices;
 mod reader;

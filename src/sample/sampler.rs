@@ -12,6 +12,7 @@ use super::census::Census;
 use super::derive::{Ceiling, limits, own};
 use super::learn::Learning;
 use super::linger::{Carried, Linger};
+use super::network::Networks;
 use super::news::{Gazette, News};
 use super::notices::Queue;
 use super::reader::{PlannedRead, Reader};
@@ -79,6 +80,7 @@ pub struct Sampler {
     pub(super) gazette: Gazette,
     pub(super) learning: Learning,
     census: Census,
+    networks: Networks,
 }
 
 impl Sampler {
@@ -135,6 +137,7 @@ impl Sampler {
             gazette: Gazette::new(settings.news),
             learning: Learning::new(settings.paths.root.clone()),
             census: Census::default(),
+            networks: Networks::default(),
             layout,
             settings,
         };
@@ -269,6 +272,7 @@ impl Sampler {
         self.schedule.strike(at, &self.reader.catalog, &self.settings);
         self.read_all();
         self.take_census();
+        self.read_networks();
         self.linger.settle(now(), self.settings.linger);
         self.sequence += 1;
         self.reading_took = now().saturating_sub(attended);
@@ -350,6 +354,16 @@ impl Sampler {
         self.census.take(&self.settings.paths.procfs, &mut self.tree, &mut self.reader);
         self.report.census = self.census.report;
         self.reader.collectors[Collector::Namespaces as usize].took += now().saturating_sub(began);
+    }
+
+    fn read_networks(&mut self) {
+        let collectors = self.settings.collectors;
+        if !collectors.has(Collector::Network) || !self.schedule.due().network {
+            return;
+        }
+        let began = now();
+        self.networks.read(&self.settings.paths.procfs, &self.census, &mut self.tree, &mut self.reader);
+        self.reader.collectors[Collector::Network as usize].took += now().saturating_sub(began);
     }
 
     pub(super) fn memory_is_v1(&self) -> bool {

@@ -17,6 +17,8 @@ pub struct Due {
     pub host: bool,
     /// The census of processes.
     pub census: bool,
+    /// What goes over the network.
+    pub network: bool,
 }
 
 impl Due {
@@ -26,7 +28,13 @@ impl Due {
         let numbers = |files: &Vec<FileSpec>| {
             (0..files.len()).filter(|&file| !files[file].read.fills_controls()).collect()
         };
-        Self { files: catalog.iter().map(numbers).collect(), slow: true, host: true, census: true }
+        Self {
+            files: catalog.iter().map(numbers).collect(),
+            slow: true,
+            host: true,
+            census: true,
+            network: true,
+        }
     }
 }
 
@@ -73,6 +81,7 @@ impl Schedule {
         let due = &mut self.due;
         (due.slow, due.host) = (slow, collectors[Collector::Host as usize]);
         due.census = collectors[Collector::Namespaces as usize];
+        due.network = collectors[Collector::Network as usize];
         due.files.resize_with(catalog.len(), Vec::new);
         for (due, files) in due.files.iter_mut().zip(catalog) {
             due.clear();

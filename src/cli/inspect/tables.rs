@@ -129,6 +129,7 @@ pub fn others(readings: &Readings, all: bool, raw: bool) -> Vec<(&'static str, T
         RowKind::MiscPeak,
         RowKind::MiscMax,
         RowKind::MiscEvents,
+        RowKind::Network,
     ] {
         let mut table = Table::new([("", Align::Left), ("", Align::Left), ("", Align::Left)]).indented(2);
         for (key, value) in readings.rows(kind).iter() {

@@ -10,6 +10,7 @@ mod hugetlb;
 mod io;
 mod memory;
 mod namespaces;
+mod network;
 mod own;
 mod pids;
 mod pressure;
@@ -29,6 +30,7 @@ const TABLES: &[&[Family]] = &[
     rdma_misc::FAMILIES,
     cpuset::FAMILIES,
     namespaces::FAMILIES,
+    network::FAMILIES,
     host::FAMILIES,
     own::FAMILIES,
     enforcement::FAMILIES,

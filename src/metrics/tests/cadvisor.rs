@@ -64,6 +64,12 @@ fn container() -> Cgroup {
     fill(&mut container.readings, RowKind::MemoryStat, &memory);
     let io = [(Column::IoReadBytes, "vda", "", 512), (Column::IoReadBytes, "8:0", "", 1)];
     fill(&mut container.readings, RowKind::IoStat, &io);
+    let network = [
+        (Column::NetworkReceiveBytes, "lo", "", 5),
+        (Column::NetworkReceiveBytes, "eth0", "", 600),
+        (Column::NetworkTransmitDrops, "eth0", "", 7),
+    ];
+    fill(&mut container.readings, RowKind::Network, &network);
     for (control, limit) in [
         (Control::CpuQuota, Limit::Value(50_000)),
         (Control::CpuPeriod, Limit::Value(100_000)),
@@ -104,6 +110,8 @@ fn a_container_is_told_in_the_units_and_words_of_cadvisor() {
         "container_threads{WHO} 3",
         "container_threads_max{WHO} 0",
         "container_pressure_io_stalled_seconds_total{WHO} 0.00004",
+        "container_network_receive_bytes_total{WHO,interface=\"eth0\"} 600",
+        "container_network_transmit_packets_dropped_total{WHO,interface=\"eth0\"} 7",
         "machine_cpu_cores 2",
     ];
     let mut all = snapshot(vec![container()]);

@@ -8,8 +8,8 @@ use crate::metrics::family::{Family, From, Put};
 use crate::metrics::text::{Kind, Scale};
 use crate::model::{Cgroup, Collector, Column, Control, Field, HostField, RowKind, Snapshot};
 use tell::{
-    BYTES, OPERATIONS, control, devices, failures, last_seen, limit, limit_or_machine, shares, stat,
-    with_quota,
+    BYTES, OPERATIONS, control, devices, failures, interfaces, last_seen, limit, limit_or_machine, shares,
+    stat, with_quota,
 };
 
 type Tell = fn(&Snapshot, &Cgroup, &mut Put<'_>);
@@ -40,6 +40,11 @@ const fn pressure(name: &'static str, source: &'static str, from: From, help: &'
 
 const fn disk(name: &'static str, source: &'static str, tell: Tell, help: &'static str) -> Family {
     counter(Collector::Io, name, source, From::Told(Scale::One, tell), help).labels(&["device"])
+}
+
+const fn network(name: &'static str, tell: Tell, help: &'static str) -> Family {
+    let from = From::Told(Scale::One, tell);
+    counter(Collector::Network, name, "/proc/PID/net/dev", from, help).labels(&["interface"])
 }
 
 const fn told(tell: Tell) -> From {
@@ -343,6 +348,46 @@ pub(crate) const FAMILIES: &[Family] = &[
         "Times the limit refused a huge page.",
     )
     .labels(&["pagesize"]),
+    network(
+        "container_network_receive_bytes_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkReceiveBytes, put),
+        "Bytes that the device received, in a network namespace that the cgroup has for itself.",
+    ),
+    network(
+        "container_network_receive_packets_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkReceivePackets, put),
+        "Packets that the device received.",
+    ),
+    network(
+        "container_network_receive_errors_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkReceiveErrors, put),
+        "Errors of the device in receiving.",
+    ),
+    network(
+        "container_network_receive_packets_dropped_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkReceiveDrops, put),
+        "Packets that the device received and dropped.",
+    ),
+    network(
+        "container_network_transmit_bytes_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkTransmitBytes, put),
+        "Bytes that the device sent, in a network namespace that the cgroup has for itself.",
+    ),
+    network(
+        "container_network_transmit_packets_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkTransmitPackets, put),
+        "Packets that the device sent.",
+    ),
+    network(
+        "container_network_transmit_errors_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkTransmitErrors, put),
+        "Errors of the device in sending.",
+    ),
+    network(
+        "container_network_transmit_packets_dropped_total",
+        |_, cgroup, put| interfaces(cgroup, Column::NetworkTransmitDrops, put),
+        "Packets that the device was to send and dropped.",
+    ),
     gauge(
         Collector::Host,
         "machine_cpu_cores",

@@ -87,3 +87,16 @@ pub(super) fn devices(cgroup: &Cgroup, column: Column, kinds: &[RowKind], put: &
         }
     }
 }
+
+/// One number for each network device that cAdvisor shows: it leaves out those whose names begin so.
+pub(super) fn interfaces(cgroup: &Cgroup, column: Column, put: &mut Put<'_>) {
+    const LEFT_OUT: [&str; 4] = ["lo", "veth", "docker", "nerdctl"];
+    let Some(rows) = Rows::of(cgroup, column, &[RowKind::Network]) else { return };
+    let keys = rows.schema.keys();
+    for (at, value) in rows.present() {
+        let device = &*keys[rows.rows[at] as usize].item;
+        if !LEFT_OUT.iter().any(|prefix| device.starts_with(prefix)) {
+            put(&[device], value);
+        }
+    }
+}
