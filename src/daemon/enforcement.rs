@@ -324,6 +324,7 @@ impl Judge {
         }
         let view = View::pass(snapshot);
         self.hold_to_the_rails(&view);
+        self.attention.passed();
         self.judge(&view, snapshot.at);
         self.try_again(&view);
         self.triggers.keep(&self.engine.pressure_wants(snapshot), &self.surroundings);
