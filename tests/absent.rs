@@ -424,6 +424,31 @@ fn namespaces() -> BTreeSet<String> {
     expected
 }
 
+/// The traffic of a network namespace that a cgroup has for itself.
+fn network() -> BTreeSet<String> {
+    let tree = FakeTree::unified("");
+    tree.group("/a", &[("cgroup.procs", "7\n")]);
+    for pid in [1, 7] {
+        let directory = tree.procfs().join(format!("{pid}/ns"));
+        fs::create_dir_all(&directory).expect("a directory");
+        std::os::unix::fs::symlink(format!("net:[{pid}]"), directory.join("net")).expect("a link");
+    }
+    let traffic = |tree: &FakeTree| -> BTreeSet<String> {
+        let names = families(tree).into_values().flatten();
+        names.filter(|name| name.starts_with("cgroup_network_")).collect()
+    };
+    assert_eq!(traffic(&tree), BTreeSet::new(), "no file, no series");
+    let file = tree.procfs().join("7/net");
+    fs::create_dir_all(&file).expect("a directory");
+    let text = "Inter-|   Receive                                                |  Transmit\n \
+                face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n  \
+                eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n";
+    fs::write(file.join("dev"), text).expect("a file");
+    let found = traffic(&tree);
+    assert_eq!(found.len(), 8, "{found:?}");
+    found
+}
+
 #[test]
 fn each_file_alone_makes_its_families_and_every_family_is_made_by_one() {
     let mut made = check(&FakeTree::unified("cpuset cpu io memory hugetlb pids rdma misc"), UNIFIED);
@@ -434,6 +459,7 @@ fn each_file_alone_makes_its_families_and_every_family_is_made_by_one() {
     made.extend(check(&FakeTree::legacy(&hierarchies), LEGACY));
     made.extend(host());
     made.extend(namespaces());
+    made.extend(network());
 
     let table = metrics::documentation();
     let known: BTreeSet<String> = table
