@@ -290,7 +290,7 @@ fn each_malformed_case() {
         (
             "collect: {collectors: {qqq: {}}}",
             &[
-                "1:24 unknown name `qqq` | expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes",
+                "1:24 unknown name `qqq` | expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network",
             ],
         ),
         (
