@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::control::{ControlError, Place, Target};
 use super::freeze::{await_events, switch};
 use super::owner::{is_inside, is_kernel_thread};
+use crate::model::Version;
 
 /// So many processes are held by a descriptor at a time.
 const BATCH: usize = 256;
@@ -64,6 +65,11 @@ impl Target {
         })?;
         let mut report = KillReport::default();
         let killed = self.kill_until(first, grace, until, &mut report);
+        // Whatever happened, nothing stays frozen.
+        let killed = match self.unfreeze() {
+            Err(ControlError::Vanished) => killed,
+            thawed => killed.and(thawed),
+        };
         match killed {
             // Whoever owns it may remove it as soon as it is empty.
             Err(ControlError::Vanished) => Ok(report),
@@ -133,10 +139,13 @@ impl Target {
             switch(place, true)?;
         }
         // It only helps: a process that cannot be stopped is killed all the same, and the next round is for its children.
-        let _ = self.await_frozen(&freezers, Instant::now() + ROUND / 10);
+        let _ = self.await_frozen(&freezers, Instant::now() + ROUND);
         let killed = self.processes().and_then(|now| self.signal_all(&now, Signal::KILL));
-        // Whatever happened, nothing stays frozen.
-        self.unfreeze().and(killed).map(|killed| killed.max(by_the_kernel))
+        // What v1 stopped dies only when it is let go. What cgroup2 stopped dies as it stands, and those that were born too
+        // late for this round stay where they are until the next: a bomb does not outrun it.
+        let v1 = freezers.iter().filter(|place| place.version == Version::V1);
+        let thawed = v1.into_iter().try_for_each(|place| switch(place, false));
+        thawed.and(killed).map(|killed| killed.max(by_the_kernel))
     }
 
     fn await_frozen(&self, freezers: &[&Place], until: Instant) -> Result<(), ControlError> {
