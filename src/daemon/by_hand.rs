@@ -219,8 +219,7 @@ fn next(next: &Next, now: Duration) -> String {
 /// One comparison, for programs and for people.
 fn finding(of: &Finding) -> serde_json::Value {
     let quantity = Signal::from_name(&of.signal).map_or(Quantity::Count, Signal::quantity);
-    let show =
-        |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| amount(value, quantity));
+    let show = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| quantity.show(value));
     let margin = of.value.zip(of.threshold).map(|(value, threshold)| match of.compare {
         "below" => threshold - value,
         _ => value - threshold,
@@ -236,7 +235,7 @@ fn finding(of: &Finding) -> serde_json::Value {
     );
     if let Some(margin) = margin {
         let side = if margin >= 0.0 { "past it by" } else { "short of it by" };
-        text.push_str(&format!(" ({side} {})", amount(margin.abs(), quantity)));
+        text.push_str(&format!(" ({side} {})", quantity.show(margin.abs())));
     }
     if !of.hold.is_zero() {
         text.push_str(&format!(", for {:.1} s of {:.1} s", of.held.as_secs_f64(), of.hold.as_secs_f64()));
@@ -253,27 +252,4 @@ fn finding(of: &Finding) -> serde_json::Value {
         "hold_seconds": of.hold.as_secs_f64(),
         "truth": truth(of.truth),
     })
-}
-
-/// A number as people read it.
-fn amount(value: f64, quantity: Quantity) -> String {
-    let bytes = |value: f64| {
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        let mut scaled = value;
-        let mut unit = 0;
-        while scaled.abs() >= 1024.0 && unit + 1 < units.len() {
-            scaled /= 1024.0;
-            unit += 1;
-        }
-        if unit == 0 { format!("{scaled:.0} {}", units[0]) } else { format!("{scaled:.1} {}", units[unit]) }
-    };
-    match quantity {
-        Quantity::Bytes => bytes(value),
-        Quantity::BytesPerSecond => format!("{}/s", bytes(value)),
-        Quantity::Count => format!("{value:.0}"),
-        Quantity::CountPerSecond => format!("{value:.1}/s"),
-        Quantity::Cores => format!("{value:.2} cores"),
-        Quantity::Share => format!("{:.1} %", value * 100.0),
-        Quantity::Seconds => format!("{value:.1} s"),
-    }
 }

@@ -53,7 +53,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// A number of it, for people: `12.0MiB`, `40.0%`, `1.50`.
+    /// A number of it, for people: `12.0MiB`, `40.0%`, `1.50 cores`.
     #[must_use]
     pub fn show(self, number: f64) -> String {
         match self {
@@ -61,7 +61,7 @@ impl Quantity {
             Self::BytesPerSecond => format!("{}/s", bytes(number)),
             Self::Count => format!("{number:.0}"),
             Self::CountPerSecond => format!("{number:.1}/s"),
-            Self::Cores => format!("{number:.2}"),
+            Self::Cores => format!("{number:.2} cores"),
             Self::Share => format!("{:.1}%", number * 100.0),
             Self::Seconds => format!("{number:.0}s"),
         }
@@ -230,7 +230,7 @@ mod tests {
             (Quantity::Bytes, -2048.0, "-2.0KiB"),
             (Quantity::BytesPerSecond, 1536.0, "1.5KiB/s"),
             (Quantity::Share, 0.4, "40.0%"),
-            (Quantity::Cores, 1.5, "1.50"),
+            (Quantity::Cores, 1.5, "1.50 cores"),
             (Quantity::Count, 7.0, "7"),
             (Quantity::Seconds, 90.0, "90s"),
         ] {

@@ -121,7 +121,7 @@ fn a_webhook_is_told_as_alertmanager_tells_it() {
     assert_eq!(alert["labels"], message["commonLabels"]);
     assert_eq!(alert["labels"]["alertname"], "too \"big\"");
     assert_eq!(alert["endsAt"], "0001-01-01T00:00:00Z");
-    assert_eq!(alert["annotations"]["description"], "memory.current of /a is 7, above 5 for 3s");
+    assert_eq!(alert["annotations"]["description"], "memory.current of /a is 7B, above 5B for 3s");
     let again = &got[1].1["alerts"][0];
     assert_eq!(again["status"], "resolved");
     assert_eq!((&again["startsAt"], &again["fingerprint"]), (&alert["startsAt"], &alert["fingerprint"]));

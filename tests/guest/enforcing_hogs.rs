@@ -247,8 +247,9 @@ pub(crate) fn five_thousand(guest: &mut Guest) -> Outcome {
     let seconds = started.elapsed().as_secs_f64();
     let mut outcome = "";
     daemon.sees("the kill is told", || {
+        // The first line makes the file, and this kill's is the first.
+        let Ok(audit) = ground.audit() else { return Ok(false) };
         for name in ["applied", "timed_out"] {
-            let audit = ground.audit()?;
             if audit.iter().any(|line| line["action"] == "kill" && line["outcome"] == name) {
                 outcome = name;
             }

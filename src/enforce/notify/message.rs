@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::enforce::order::Order;
 use crate::enforce::timestamp::rfc3339;
 use crate::policy::condition::Truth;
+use crate::policy::signal::{Quantity, Signal};
 
 /// Whether it begins or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +43,9 @@ impl Message {
         let held = order.evidence.findings.iter().filter(|finding| finding.truth == Truth::True);
         let reasons: Vec<String> = held
             .map(|finding| {
+                let quantity = Signal::from_name(&finding.signal).map_or(Quantity::Count, Signal::quantity);
                 let number =
-                    |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
+                    |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| quantity.show(value));
                 format!(
                     "{} of {} is {}, {} {} for {:.0?}",
                     finding.signal,
