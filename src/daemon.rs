@@ -105,9 +105,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let own = Arc::new(Own::new());
     let layout = sampler.layout().clone();
     Steering::judge_host(&config, &layout, &options.paths).map_err(SteeringError::Host)?;
-    let steering = Steering::is_needed(&config)
-        .then(|| Steering::start(&config, &layout, options.paths.clone(), &own))
-        .transpose()?;
+    let steering = Steering::start_if_needed(&config, &layout, options.paths.clone(), &own)?;
     let remote = Remote::new()
         .map_err(|errno| DaemonError::System { what: "make an eventfd", error: errno.into() })?;
     for listener in &listeners {
@@ -298,11 +296,11 @@ impl Shared {
             return Err("`safety.journal` cannot change while the program runs: restart it".to_owned());
         }
         let mut steering = None;
-        if enforcing.is_none() && Steering::is_needed(&config) {
-            let started = Steering::start(&config, &self.layout, self.options.paths.clone(), &self.own);
-            let started = started.map_err(|error| error.to_string())?;
-            *enforcing = Some(started.ends());
-            steering = Some(started);
+        if enforcing.is_none() {
+            let paths = self.options.paths.clone();
+            let started = Steering::start_if_needed(&config, &self.layout, paths, &self.own);
+            steering = started.map_err(|error| error.to_string())?;
+            *enforcing = steering.as_ref().map(Steering::ends);
         }
         drop(enforcing);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&config);

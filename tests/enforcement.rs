@@ -427,5 +427,10 @@ fn two_cannot_hold_one_journal() {
         said.contains("journal") && said.contains(&daemon.pid().to_string()),
         "it names the holder: {said}"
     );
+    // Who only watches needs no journal: it starts beside the one that enforces, and leaves what that one did alone.
+    let journal = ground.place.path().join("journal");
+    let watching = ground.place.path().join("watching.yaml");
+    fs::write(&watching, format!("safety: {{journal: {}}}\n", journal.display())).expect("a configuration");
+    stop(Daemon::configured(&watching, &[]));
     stop(daemon);
 }

@@ -64,7 +64,7 @@ impl Steering {
     }
 
     /// Whether a configuration needs it: it has rules, or a former program left a journal.
-    pub fn is_needed(config: &Config) -> bool {
+    fn is_needed(config: &Config) -> bool {
         !config.rules.is_empty() || config.safety.journal.exists()
     }
 
@@ -88,13 +88,29 @@ impl Steering {
         if errors.is_empty() { Ok(()) } else { Err(errors.join("\n")) }
     }
 
-    /// Takes the journal, undoes what a former program left in it, and opens the desk.
-    pub fn start(
+    /// Starts it where a configuration needs it. Who only watches does not fail for want of the journal: another program
+    /// enforces here and holds it, or another user's is there.
+    pub fn start_if_needed(
         config: &Config,
         layout: &Layout,
         paths: Paths,
         own: &Arc<Own>,
-    ) -> Result<Self, SteeringError> {
+    ) -> Result<Option<Self>, SteeringError> {
+        if !Self::is_needed(config) {
+            return Ok(None);
+        }
+        match Self::start(config, layout, paths, own) {
+            Ok(steering) => Ok(Some(steering)),
+            Err(error) if config.rules.is_empty() => {
+                tracing::warn!(%error, "what a former program may have left is not looked at; nothing is enforced here");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the journal, undoes what a former program left in it, and opens the desk.
+    fn start(config: &Config, layout: &Layout, paths: Paths, own: &Arc<Own>) -> Result<Self, SteeringError> {
         let safety = &config.safety;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&safety.journal);
         if let Err(error) = made {
