@@ -1,5 +1,8 @@
 //! PURE: numbers as people read them, or raw for scripts.
 
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::enforce::audit::rfc3339;
 use crate::model::Unit;
 
 /// A value of a table or a list.
@@ -17,6 +20,8 @@ pub enum Value {
     Cores(f64),
     /// Seconds.
     Seconds(f64),
+    /// A moment, in seconds since 1970.
+    Moment(f64),
     /// A switch.
     Flag(bool),
     /// No limit.
@@ -36,6 +41,7 @@ impl Value {
             Unit::Nanoseconds => Self::Seconds(value as f64 / 1e9),
             Unit::CentiPercent => Self::Percent(value as f64 / 1e2),
             Unit::Flag => Self::Flag(value != 0),
+            Unit::Timestamp => Self::Moment(value as f64 / 1e9),
         }
     }
 
@@ -54,6 +60,11 @@ impl Value {
             (Self::Cores(cores), true) => format!("{cores:.3}"),
             (Self::Cores(cores), false) => trimmed(*cores, 2),
             (Self::Seconds(seconds), true) => format!("{seconds:.6}"),
+            (Self::Moment(seconds), true) => format!("{seconds:.2}"),
+            (Self::Moment(seconds), false) => {
+                let since = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
+                rfc3339(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH))
+            }
             (Self::Seconds(seconds), false) => short_time(*seconds),
             (Self::Flag(on), true) => u8::from(*on).to_string(),
             (Self::Flag(on), false) => if *on { "yes" } else { "no" }.to_owned(),
@@ -159,6 +170,9 @@ mod tests {
         ] {
             assert_eq!(Value::Seconds(seconds).show(false), shown, "{seconds}");
         }
+        let moment = Value::of(1_700_000_000_250_000_000, Unit::Timestamp);
+        assert_eq!(moment.show(false), "2023-11-14T22:13:20.250Z");
+        assert_eq!(moment.show(true), "1700000000.25");
         assert_eq!(Value::BytesPerSecond(-2048.0).show(false), "-2.0K");
         assert_eq!(Value::Cores(1.5).show(false), "1.5");
         assert_eq!(or_absent(None, true), "-");

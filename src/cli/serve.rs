@@ -158,6 +158,10 @@ fn flags(collector: Collector) -> (&'static str, &'static str) {
         Collector::Namespaces => pair!("namespaces"),
         Collector::NamespaceInodes => pair!("namespace_inodes"),
         Collector::Network => pair!("network"),
+        Collector::Processes => pair!("processes"),
+        Collector::ThreadStates => pair!("thread_states"),
+        Collector::Zombies => pair!("zombies"),
+        Collector::OpenFiles => pair!("open_files"),
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`catalog`]: the files of each hierarchy, collected from [`v1`] and [`v2`], one file a controller.
 //! - [`control`]: one cgroup held open, its limits read, written, saved and put back.
 //! - [`freeze`], [`kill`], [`reclaim`]: its processes stopped, let go, ended, its memory taken back.
+//! - [`tasks`]: what processes and threads do, and how many files they have open.
 //! - [`trigger`]: notices of pressure.
 //! - [`traffic`]: what went over the network devices of one namespace.
 //! - [`owner`]: whose it is, and who lives in it.
@@ -40,6 +41,7 @@ pub mod reclaim;
 pub mod shapes;
 pub mod spec;
 pub mod survey;
+pub mod tasks;
 pub mod traffic;
 pub mod trigger;
 pub mod v1;

@@ -23,12 +23,16 @@ pub enum Unread {
     Denied,
     /// There is no descriptor or memory left; another time it may do.
     Shortage,
+    /// Its file holds what no kernel writes.
+    Malformed,
 }
 
-/// A proc file system, held open, of which namespaces are read.
+/// A proc file system, held open. What is read of processes' states stands in [`super::tasks`].
 #[derive(Debug)]
 pub struct ProcRoot {
-    root: OwnedFd,
+    pub(super) root: OwnedFd,
+    /// Whether the size of `/proc/PID/fd` is the number of its entries.
+    pub(super) counts_descriptors: bool,
 }
 
 impl ProcRoot {
@@ -38,7 +42,9 @@ impl ProcRoot {
     /// Where the directory cannot be opened.
     pub fn open(procfs: &Path) -> Result<Self, std::io::Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { root: rustix::fs::open(procfs, flags, Mode::empty())? })
+        let root = rustix::fs::open(procfs, flags, Mode::empty())?;
+        let counts_descriptors = super::tasks::counts_descriptors(&root);
+        Ok(Self { root, counts_descriptors })
     }
 
     /// The namespaces that a process is in. A kind that the kernel lacks is absent.
@@ -57,13 +63,15 @@ impl ProcRoot {
         self.read(format_args!("self/ns\0"))
     }
 
+    /// Opens what stands under a name, which ends in a zero byte.
+    pub(super) fn open_at(&self, name: std::fmt::Arguments<'_>, flags: OFlags) -> Result<OwnedFd, Unread> {
+        let mut bytes = [0; LONGEST_NAME];
+        let name = written(&mut bytes, name)?;
+        rustix::fs::openat(&self.root, name, flags | OFlags::CLOEXEC, Mode::empty()).map_err(unread)
+    }
+
     fn read(&self, directory: std::fmt::Arguments<'_>) -> Result<NamespaceSet, Unread> {
-        let mut name = [0_u8; 24];
-        // A pid has ten digits at most.
-        (&mut name[..]).write_fmt(directory).map_err(|_| Unread::Ended)?;
-        let name = CStr::from_bytes_until_nul(&name).map_err(|_| Unread::Ended)?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(&self.root, name, flags, Mode::empty()).map_err(unread)?;
+        let directory = self.open_at(directory, OFlags::PATH | OFlags::DIRECTORY)?;
         let mut set = NamespaceSet::default();
         let mut text = [0_u8; 64];
         for (inode, file) in set.iter_mut().zip(FILES) {
@@ -80,7 +88,20 @@ impl ProcRoot {
     }
 }
 
-fn unread(errno: Errno) -> Unread {
+/// Room for two ids of ten digits at most, and for what stands between and after them.
+pub(super) const LONGEST_NAME: usize = 40;
+
+/// A name that ends in a zero byte, written where there is room for it.
+pub(super) fn written<'a>(
+    bytes: &'a mut [u8; LONGEST_NAME],
+    name: std::fmt::Arguments<'_>,
+) -> Result<&'a CStr, Unread> {
+    (&mut bytes[..]).write_fmt(name).map_err(|_| Unread::Ended)?;
+    CStr::from_bytes_until_nul(bytes).map_err(|_| Unread::Ended)
+}
+
+/// What an error of the kernel says of a process.
+pub(super) fn unread(errno: Errno) -> Unread {
     match errno {
         Errno::ACCESS | Errno::PERM => Unread::Denied,
         Errno::MFILE | Errno::NFILE | Errno::NOMEM => Unread::Shortage,

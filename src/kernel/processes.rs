@@ -42,7 +42,7 @@ pub fn walk(procfs: &Path) -> Result<Walk, String> {
                 let parent = parent(procfs, pid).unwrap_or(0);
                 walk.residents.insert(pid, Resident { parent, namespaces });
             }
-            Err(Unread::Denied | Unread::Shortage) => walk.unreadable += 1,
+            Err(Unread::Denied | Unread::Shortage | Unread::Malformed) => walk.unreadable += 1,
             Err(Unread::Ended) => {}
         }
     }

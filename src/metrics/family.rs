@@ -195,7 +195,7 @@ impl Family {
 pub(crate) const fn of_field(field: Field) -> Scale {
     match field.unit() {
         Unit::Bytes | Unit::Count | Unit::Flag => Scale::One,
-        Unit::Nanoseconds => Scale::Nano,
+        Unit::Nanoseconds | Unit::Timestamp => Scale::Nano,
         Unit::CentiPercent => Scale::CentiPercent,
     }
 }

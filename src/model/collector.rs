@@ -38,6 +38,14 @@ pub enum Collector {
     NamespaceInodes,
     /// `/proc/PID/net/dev` of each network namespace.
     Network,
+    /// `/proc/PID/stat` of every process, in turn.
+    Processes,
+    /// `/proc/PID/task/TID/stat` of every thread, in turn.
+    ThreadStates,
+    /// The processes that no cgroup lists: those that have ended.
+    Zombies,
+    /// `/proc/PID/fd` of every process, in turn.
+    OpenFiles,
 }
 
 impl Collector {
@@ -60,6 +68,10 @@ impl Collector {
         Self::Namespaces,
         Self::NamespaceInodes,
         Self::Network,
+        Self::Processes,
+        Self::ThreadStates,
+        Self::Zombies,
+        Self::OpenFiles,
     ];
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
@@ -85,6 +97,10 @@ impl Collector {
             Self::Namespaces => "namespaces",
             Self::NamespaceInodes => "namespace_inodes",
             Self::Network => "network",
+            Self::Processes => "processes",
+            Self::ThreadStates => "thread_states",
+            Self::Zombies => "zombies",
+            Self::OpenFiles => "open_files",
         }
     }
 
@@ -113,13 +129,21 @@ impl Collector {
             Self::Network => {
                 "traffic by device, of cgroups with a network namespace of their own; needs namespaces"
             }
+            Self::Processes => "processes by state, and the start of the oldest",
+            Self::ThreadStates => "threads by state, a file for each thread of the host; needs processes",
+            Self::Zombies => "processes that have ended and were not waited for; needs processes",
+            Self::OpenFiles => "descriptors that processes have open; needs processes",
         }
     }
 
-    /// Whether it is on when nothing is said. What multiplies series, or looks at every process each time, is off.
+    /// Whether it is on when nothing is said. What multiplies series, or looks at every process each time, is off, and so
+    /// is what few ask for and costs a file a process or thread.
     #[must_use]
     pub const fn default_on(self) -> bool {
-        !matches!(self, Self::MemoryNuma | Self::NamespaceInodes)
+        !matches!(
+            self,
+            Self::MemoryNuma | Self::NamespaceInodes | Self::ThreadStates | Self::Zombies | Self::OpenFiles
+        )
     }
 
     /// The collector of that name.

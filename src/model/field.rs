@@ -13,6 +13,8 @@ pub enum Unit {
     CentiPercent,
     /// Zero or one.
     Flag,
+    /// Nanoseconds since 1970.
+    Timestamp,
 }
 
 macro_rules! fields {
@@ -54,6 +56,37 @@ fields! {
     Processes: Count,
     /// Lines of `cgroup.threads`, v1 `tasks`.
     Threads: Count,
+
+    /// Processes of the cgroup itself that run or wait for a CPU (`/proc/PID/stat`), as [`super::TaskState`] has it.
+    ProcessesRunning: Count,
+    /// Those that sleep.
+    ProcessesSleeping: Count,
+    /// Those that wait and cannot be woken.
+    ProcessesDiskSleep: Count,
+    /// Those that a signal stopped.
+    ProcessesStopped: Count,
+    /// Those that a debugger stopped.
+    ProcessesTraced: Count,
+    /// Threads of the kernel that have nothing to do.
+    ProcessesIdle: Count,
+    /// Those that have ended and still have a number.
+    ProcessesZombie: Count,
+    /// Threads of the cgroup's processes that run or wait for a CPU (`/proc/PID/task/TID/stat`).
+    ThreadsRunning: Count,
+    /// Those that sleep.
+    ThreadsSleeping: Count,
+    /// Those that wait and cannot be woken.
+    ThreadsDiskSleep: Count,
+    /// Those that a signal stopped.
+    ThreadsStopped: Count,
+    /// Those that a debugger stopped.
+    ThreadsTraced: Count,
+    /// Threads of the kernel that have nothing to do.
+    ThreadsIdle: Count,
+    /// When the oldest process of the cgroup itself was started.
+    OldestProcessStart: Timestamp,
+    /// Descriptors that the cgroup's processes have open, one that several have counted in each.
+    OpenFiles: Count,
 
     /// `memory.current`, v1 `memory.usage_in_bytes`.
     MemoryCurrent: Bytes,

@@ -20,6 +20,7 @@ mod reading;
 mod report;
 mod rows;
 mod snapshot;
+mod task;
 
 pub use capabilities::Capabilities;
 pub use cgroup::{Cgroup, Readings};
@@ -38,3 +39,4 @@ pub use reading::Reading;
 pub use report::{CollectorReport, FaultKind, FaultRow, Report, WatchMethod, WriteRow, Writer};
 pub use rows::{Column, Key, RowKind, Rows, Schema};
 pub use snapshot::Snapshot;
+pub use task::TaskState;

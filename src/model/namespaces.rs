@@ -1,5 +1,7 @@
 //! Which namespaces the processes of a cgroup live in, and who else lives there.
 
+use super::{Reading, TaskState};
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
         /// A kind of namespace, named as in `/proc/PID/ns` and by lsns.
@@ -156,6 +158,8 @@ pub struct CensusReport {
     pub waiting: u64,
     /// Processes whose namespaces were read since the start.
     pub scanned: u64,
+    /// Processes of the whole host by state, as far as cgroups list them.
+    pub states: [Reading; TaskState::COUNT],
 }
 
 #[cfg(test)]

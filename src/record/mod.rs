@@ -247,7 +247,7 @@ fn who(cgroup: &Cgroup, at: Duration) -> Who<'_> {
 fn in_base_unit(value: u64, unit: Unit) -> Number {
     match unit {
         Unit::Bytes | Unit::Count => Number::Whole(value),
-        Unit::Nanoseconds => Number::Real(value as f64 / 1e9),
+        Unit::Nanoseconds | Unit::Timestamp => Number::Real(value as f64 / 1e9),
         Unit::CentiPercent => Number::Real(value as f64 / 1e2),
         Unit::Flag => Number::Flag(value != 0),
     }

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
 use super::Settings;
-use super::census::Census;
+use super::census::{Census, Questions};
 use super::derive::{Ceiling, limits, own};
 use super::learn::Learning;
 use super::linger::{Carried, Linger};
@@ -28,7 +28,7 @@ use crate::kernel::shapes::Shapes;
 use crate::kernel::watch::writer::Writers;
 use crate::kernel::watch::{Watch, WatchError, WatchTarget};
 use crate::model::{
-    Cgroup, Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod,
+    CensusReport, Cgroup, Collector, CollectorReport, Host, Identity, Report, Snapshot, Version, WatchMethod,
 };
 
 /// Why sampling could not begin.
@@ -180,6 +180,8 @@ impl Sampler {
             self.reader.catalog = catalog(&self.layout, self.settings.collectors, &huge_pages);
             self.everything = Due::everything(&self.reader.catalog);
             self.report.enabled = self.settings.collectors;
+            self.census = Census::default();
+            self.report.census = CensusReport::default();
             self.begin_anew();
             self.linger.hide(|path| !self.settings.filter.admits(path));
             self.rescan = u32::MAX;
@@ -346,14 +348,10 @@ impl Sampler {
     }
 
     fn take_census(&mut self) {
-        if !self.settings.collectors.has(Collector::Namespaces) || !self.schedule.due().census {
-            return;
-        }
-        let began = now();
+        let Some(asked) = Questions::new(&self.settings, self.schedule.due().namespaces) else { return };
         self.tree.sort();
-        self.census.take(&self.settings.paths.procfs, &mut self.tree, &mut self.reader);
+        self.census.take(&self.settings.paths.procfs, asked, &mut self.tree, &mut self.reader);
         self.report.census = self.census.report;
-        self.reader.collectors[Collector::Namespaces as usize].took += now().saturating_sub(began);
     }
 
     fn read_networks(&mut self) {

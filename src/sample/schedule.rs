@@ -15,8 +15,8 @@ pub struct Due {
     pub slow: bool,
     /// The host's own files.
     pub host: bool,
-    /// The census of processes.
-    pub census: bool,
+    /// The namespaces of processes. What processes do is read in turn, at each pass.
+    pub namespaces: bool,
     /// What goes over the network.
     pub network: bool,
 }
@@ -32,7 +32,7 @@ impl Due {
             files: catalog.iter().map(numbers).collect(),
             slow: true,
             host: true,
-            census: true,
+            namespaces: true,
             network: true,
         }
     }
@@ -80,7 +80,7 @@ impl Schedule {
         let hurried = std::mem::replace(&mut self.hurried, CollectorSet::NONE);
         let due = &mut self.due;
         (due.slow, due.host) = (slow, collectors[Collector::Host as usize]);
-        due.census = collectors[Collector::Namespaces as usize];
+        due.namespaces = collectors[Collector::Namespaces as usize];
         due.network = collectors[Collector::Network as usize];
         due.files.resize_with(catalog.len(), Vec::new);
         for (due, files) in due.files.iter_mut().zip(catalog) {

@@ -227,6 +227,13 @@ impl Tree {
         &self.order
     }
 
+    /// Where a node stands in that order; one that was taken out stands nowhere.
+    #[must_use]
+    pub fn place(&self, id: NodeId) -> Option<usize> {
+        let place = self.get(id)?.position as usize;
+        (self.order.get(place) == Some(&id)).then_some(place)
+    }
+
     /// Every node, to be changed, in no order.
     pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
         self.nodes.iter_mut().flatten()

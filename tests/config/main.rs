@@ -138,7 +138,7 @@ error: unknown name `memry`
    --> s.yaml:10:5
     |
  10 |     memry: {}
-    |     ^^^^^ expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network; did you mean `memory`?
+    |     ^^^^^ expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network, processes, thread_states, zombies, open_files; did you mean `memory`?
 
 error: an interval of `5ms` is too short
    --> s.yaml:11:21
@@ -283,14 +283,14 @@ fn each_malformed_case() {
         (
             "collect: {collectors: {memory-stat: {}, cpu: {enable: true}}}",
             &[
-                "1:24 unknown name `memory-stat` | expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network; did you mean `memory_stat`?",
+                "1:24 unknown name `memory-stat` | expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network, processes, thread_states, zombies, open_files; did you mean `memory_stat`?",
                 "1:47 unknown key `enable` | expected one of: enabled, interval; did you mean `enabled`?",
             ],
         ),
         (
             "collect: {collectors: {qqq: {}}}",
             &[
-                "1:24 unknown name `qqq` | expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network",
+                "1:24 unknown name `qqq` | expected one of: core, memory, memory_stat, memory_numa, cpu, io, pressure, pids, hugetlb, rdma, misc, cpuset, net_cls, host, namespaces, namespace_inodes, network, processes, thread_states, zombies, open_files",
             ],
         ),
         (

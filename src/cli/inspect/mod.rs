@@ -92,6 +92,9 @@ impl InspectArgs {
         };
         let mut collectors = CollectorSet::default();
         collectors.set(Collector::Host, false);
+        for of_processes in [Collector::Zombies, Collector::OpenFiles, Collector::ThreadStates] {
+            collectors.set(of_processes, true);
+        }
         let samples = match Samples::take(paths.clone(), collectors, self.interval.get(), pause) {
             Ok(samples) => samples,
             Err(error) => return failed(err, Exit::Failed, &error.to_string()),

@@ -7,7 +7,7 @@ use super::{Found, apart, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
-use crate::model::{Column, Field, OwnerLabel, RowKind, display_path, parent_path};
+use crate::model::{Column, Field, OwnerLabel, RowKind, TaskState, display_path, parent_path};
 use crate::record::names;
 
 /// How many rows of memory.stat are shown when not all are asked for.
@@ -178,7 +178,9 @@ impl Page<'_, '_> {
             .iter()
             .filter(|&&field| kind(field) == Kind::Usage)
             .filter_map(|&field| {
-                Some((names::field(field), Value::of(readings.get(field)?, field.unit()).show(self.raw)))
+                let value = readings.get(field)?;
+                let shown = self.all || value > 0 || !is_state(field);
+                shown.then(|| (names::field(field), Value::of(value, field.unit()).show(self.raw)))
             })
             .collect();
         if let Some(rates) = &self.found.rates {
@@ -307,6 +309,11 @@ impl Page<'_, '_> {
         };
         self.section(&title, &table, true)
     }
+}
+
+/// Whether it is a number of tasks in one of many states, most of which nobody is in.
+fn is_state(field: Field) -> bool {
+    TaskState::ALL.iter().any(|state| state.processes() == field || state.threads() == Some(field))
 }
 
 #[derive(PartialEq, Eq)]

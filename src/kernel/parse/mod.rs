@@ -6,11 +6,13 @@
 mod flat;
 mod nested;
 mod pressure;
+mod stat;
 mod value;
 
 pub use flat::{Flat, flat};
 pub use nested::{Triple, nested, triples};
 pub use pressure::{Average, Pressure, Stall, pressure};
+pub use stat::{TaskStat, task_stat, unified_path};
 pub use value::{centi_percent, count_lines, limit, list_count, number, signed_limit, trim, v1_limit, value};
 
 /// Text that is not what its file's format says.

@@ -14,6 +14,7 @@ mod network;
 mod own;
 mod pids;
 mod pressure;
+mod processes;
 mod rdma_misc;
 
 use super::family::Family;
@@ -30,6 +31,7 @@ const TABLES: &[&[Family]] = &[
     rdma_misc::FAMILIES,
     cpuset::FAMILIES,
     namespaces::FAMILIES,
+    processes::FAMILIES,
     network::FAMILIES,
     host::FAMILIES,
     own::FAMILIES,

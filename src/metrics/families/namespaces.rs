@@ -53,8 +53,9 @@ pub(super) const FAMILIES: &[Family] = &[
         "stockade_census_processes",
         "this program",
         From::Program(|program, series| {
-            let census = &program.snapshot.report.census;
-            if census.processes > 0 {
+            let report = &program.snapshot.report;
+            let census = &report.census;
+            if report.enabled.has(Collector::Namespaces) && census.processes > 0 {
                 let known = census.processes.saturating_sub(census.unreadable + census.waiting);
                 for (state, count) in
                     [("known", known), ("unreadable", census.unreadable), ("waiting", census.waiting)]
@@ -71,8 +72,9 @@ pub(super) const FAMILIES: &[Family] = &[
         "stockade_census_scans_total",
         "this program",
         From::Program(|program, series| {
-            let census = &program.snapshot.report.census;
-            if census.processes > 0 {
+            let report = &program.snapshot.report;
+            let census = &report.census;
+            if report.enabled.has(Collector::Namespaces) && census.processes > 0 {
                 series.count(census.scanned);
             }
         }),

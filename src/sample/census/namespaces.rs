@@ -1,59 +1,45 @@
-//! Who lives where: the namespaces of every process, by cgroup.
-//!
-//! Nothing walks `/proc`. The processes are those that cgroups list; of these, the new ones are read first and the
-//! others in turn, some at each pass, since a process hardly ever changes its namespaces after its first seconds.
+//! The namespaces of processes, and who shares them.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
-use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::reader::Reader;
-use super::tree::{Node, NodeId, Tree};
-use crate::kernel::dir::{Slot, open_member};
-use crate::kernel::namespaces::{ProcRoot, Unread, nested_pids, root_of, uid_map};
-use crate::model::{
-    CensusReport, Collector, Field, Namespace, NamespaceKind, NamespaceSet, Namespaces, Shared,
-};
+use super::{Census, MOST_NEW};
+use crate::kernel::namespaces::{Unread, nested_pids, root_of, uid_map};
+use crate::model::{Collector, Namespace, NamespaceKind, NamespaceSet, Namespaces, Shared};
+use crate::sample::reader::Reader;
+use crate::sample::tree::{NodeId, Tree};
 
-/// At most so many processes are read for the first time in one pass; the others wait.
-const MOST_NEW: usize = 5000;
 /// Every process is read again within so many passes.
 const ROTATION: usize = 60;
 /// A young process is read again in so many passes after the first: a runtime makes its namespaces a moment after it
 /// has forked.
 const YOUTH: u8 = 2;
 
-/// A process that some cgroup lists.
+/// What is known of a process's namespaces.
 #[derive(Debug)]
-struct Resident {
-    /// Its cgroup, in which hierarchy, and whether that is the root.
-    home: NodeId,
-    rank: (bool, usize),
-    /// The pass that last saw it.
-    seen: u64,
-    /// Its namespaces; none while it waits to be read, or if it may not be.
+pub struct Spaces {
+    /// None while it waits to be read, or if it may not be.
     set: Option<NamespaceSet>,
     read: bool,
     /// Readings that it still gets for its youth.
     young: u8,
 }
 
-/// What a census keeps from pass to pass.
+impl Default for Spaces {
+    fn default() -> Self {
+        Self { set: None, read: false, young: YOUTH }
+    }
+}
+
+/// What is kept from pass to pass.
 #[derive(Debug, Default)]
-pub struct Census {
-    root: Option<ProcRoot>,
-    residents: HashMap<u32, Resident>,
-    pass: u64,
+pub struct Survey {
     /// Every process in turn, as a list that is filled anew when it is done.
     turns: Vec<u32>,
     /// Who is root in a user namespace, and how deep a pid namespace is, by inode.
     roots: HashMap<u64, Option<u32>>,
     depths: HashMap<u64, Option<u32>>,
-    /// The network namespaces that a cgroup has for itself.
-    pub networks: Vec<OwnNetwork>,
-    /// What was found.
-    pub report: CensusReport,
     warned: bool,
 }
 
@@ -77,26 +63,6 @@ struct Extent {
 }
 
 impl Census {
-    /// Takes a census, and gives every cgroup its namespaces. The tree is sorted.
-    pub fn take(&mut self, procfs: &Path, tree: &mut Tree, reader: &mut Reader) {
-        if self.root.is_none() {
-            match ProcRoot::open(procfs) {
-                Ok(root) => self.root = Some(root),
-                Err(error) => {
-                    if !std::mem::replace(&mut self.warned, true) {
-                        tracing::warn!(%error, "{} cannot be opened: no namespaces are known", procfs.display());
-                    }
-                    reader.collectors[Collector::Namespaces as usize].faults += 1;
-                    return;
-                }
-            }
-        }
-        self.pass += 1;
-        self.count_residents(tree, reader);
-        self.scan(reader);
-        self.settle(procfs, tree);
-    }
-
     /// Whether a process is in this network namespace at this moment.
     pub fn is_in_network(&self, pid: u32, inode: u64) -> bool {
         let set = self.root.as_ref().and_then(|root| root.namespaces(pid).ok());
@@ -106,51 +72,21 @@ impl Census {
     /// Another process than this that was in a network namespace when it was read last.
     pub fn other_in_network(&self, inode: u64, but: u32) -> Option<u32> {
         let net = NamespaceKind::Net as usize;
-        let inside = |resident: &Resident| resident.set.is_some_and(|set| set[net] == Some(inode));
-        self.residents.iter().find(|(pid, resident)| **pid != but && inside(resident)).map(|(pid, _)| *pid)
-    }
-
-    /// Asks every cgroup whom it has. Who is in several hierarchies belongs to the first cgroup that is no root.
-    fn count_residents(&mut self, tree: &mut Tree, reader: &mut Reader) {
-        let pass = self.pass;
-        for place in 0..tree.len() {
-            let id = tree.order()[place];
-            let Some(node) = tree.get_mut(id) else { continue };
-            if node.cgroup.readings.get(Field::Populated) == Some(0) {
-                continue;
-            }
-            let Some(hierarchy) = node.first_hierarchy() else { continue };
-            let rank = (node.path() == b"/", hierarchy);
-            let residents = &mut self.residents;
-            members(reader, node, hierarchy, |pid| match residents.entry(pid) {
-                Entry::Vacant(vacant) => {
-                    vacant.insert(Resident {
-                        home: id,
-                        rank,
-                        seen: pass,
-                        set: None,
-                        read: false,
-                        young: YOUTH,
-                    });
-                }
-                Entry::Occupied(mut occupied) => {
-                    let resident = occupied.get_mut();
-                    if resident.seen != pass || rank < resident.rank {
-                        (resident.home, resident.rank, resident.seen) = (id, rank, pass);
-                    }
-                }
-            });
-        }
-        self.residents.retain(|_, resident| resident.seen == pass);
+        let inside = |set: Option<NamespaceSet>| set.is_some_and(|set| set[net] == Some(inode));
+        let mut others = self.residents.iter().filter(|(pid, _)| **pid != but);
+        others.find(|(_, resident)| inside(resident.spaces.set)).map(|(pid, _)| *pid)
     }
 
     /// Reads the new, the young, and some of the others.
-    fn scan(&mut self, reader: &mut Reader) {
-        let Self { root: Some(root), residents, turns, report, .. } = self else { return };
-        let mut new: Vec<u32> =
-            residents.iter().filter(|(_, resident)| resident.young > 0).map(|(pid, _)| *pid).collect();
+    pub(super) fn scan_namespaces(&mut self, reader: &mut Reader) {
+        let Self { root: Some(root), residents, spaces: Survey { turns, warned, .. }, report, .. } = self
+        else {
+            return;
+        };
+        let young = residents.iter().filter(|(_, resident)| resident.spaces.young > 0);
+        let mut new: Vec<u32> = young.map(|(pid, _)| *pid).collect();
         // Who has not been read at all comes before who is only young.
-        new.sort_unstable_by_key(|pid| (residents[pid].read, *pid));
+        new.sort_unstable_by_key(|pid| (residents[pid].spaces.read, *pid));
         new.truncate(MOST_NEW);
         if turns.is_empty() {
             turns.extend(residents.keys());
@@ -159,36 +95,38 @@ impl Census {
         new.extend(turns.drain(turns.len() - share..));
         for pid in new {
             let Some(resident) = residents.get_mut(&pid) else { continue };
+            let spaces = &mut resident.spaces;
             match root.namespaces(pid) {
-                Ok(set) => resident.set = Some(set),
-                Err(Unread::Denied) => resident.set = None,
+                Ok(set) => spaces.set = Some(set),
                 // It has ended, which its cgroup will tell; or it is read another time.
                 Err(Unread::Ended | Unread::Shortage) => continue,
+                Err(Unread::Denied | Unread::Malformed) => spaces.set = None,
             }
-            if resident.read {
-                resident.young = resident.young.saturating_sub(1);
+            if spaces.read {
+                spaces.young = spaces.young.saturating_sub(1);
             }
-            resident.read = true;
+            spaces.read = true;
             report.scanned += 1;
             reader.collectors[Collector::Namespaces as usize].reads += 1;
         }
         report.host = root.namespaces(1).or_else(|_| root.own()).unwrap_or_default();
-        report.processes = residents.len() as u64;
-        report.waiting = residents.values().filter(|resident| !resident.read).count() as u64;
-        report.unreadable =
-            residents.values().filter(|resident| resident.read && resident.set.is_none()).count() as u64;
-        if report.unreadable > 0 && !std::mem::replace(&mut self.warned, true) {
+        let count = |matches: fn(&Spaces) -> bool| {
+            residents.values().filter(|resident| matches(&resident.spaces)).count() as u64
+        };
+        report.waiting = count(|spaces| !spaces.read);
+        report.unreadable = count(|spaces| spaces.read && spaces.set.is_none());
+        if report.unreadable > 0 && !std::mem::replace(warned, true) {
             tracing::warn!(
                 "the namespaces of {} of {} processes may not be read (CAP_SYS_PTRACE is missing, or a process has more \
                  rights than this one): they are left out, and counted in stockade_census_processes",
                 report.unreadable,
-                report.processes
+                residents.len()
             );
         }
     }
 
     /// Says of each namespace who is in it, and gives every cgroup its list.
-    fn settle(&mut self, procfs: &Path, tree: &mut Tree) {
+    pub(super) fn settle(&mut self, procfs: &Path, tree: &mut Tree) {
         let positions: HashMap<NodeId, u32> = (0u32..).zip(tree.order()).map(|(at, &id)| (id, at)).collect();
         let parents: Vec<Option<u32>> =
             tree.order().iter().map(|&id| tree.get(id).and_then(|node| node.cgroup.parent)).collect();
@@ -197,7 +135,9 @@ impl Census {
         // Most processes of a cgroup are in the same namespaces.
         let mut known: HashSet<(u32, NamespaceSet)> = HashSet::new();
         for (&pid, resident) in &self.residents {
-            let (Some(set), Some(&home)) = (resident.set, positions.get(&resident.home)) else { continue };
+            let (Some(set), Some(&home)) = (resident.spaces.set, positions.get(&resident.home)) else {
+                continue;
+            };
             if !known.insert((home, set)) {
                 continue;
             }
@@ -250,8 +190,10 @@ impl Census {
             let mut found = Namespaces::new(list.collect());
             let not_hosts = |kind| found.of(kind).filter(|one| one.shared != Shared::Host);
             let inodes = |kind| not_hosts(kind).map(|one| one.inode);
-            let root_uid = inodes(NamespaceKind::User).filter_map(|inode| *self.roots.get(&inode)?).min();
-            let pid_depth = inodes(NamespaceKind::Pid).filter_map(|inode| *self.depths.get(&inode)?).max();
+            let root_uid =
+                inodes(NamespaceKind::User).filter_map(|inode| *self.spaces.roots.get(&inode)?).min();
+            let pid_depth =
+                inodes(NamespaceKind::Pid).filter_map(|inode| *self.spaces.depths.get(&inode)?).max();
             (found.root_uid, found.pid_depth) = (root_uid, pid_depth);
             if found != *node.cgroup.namespaces {
                 node.cgroup.namespaces = Arc::new(found);
@@ -261,7 +203,7 @@ impl Census {
 
     /// Learns once of each user namespace who is root in it, and of each pid namespace how deep it is.
     fn learn(&mut self, procfs: &Path, extents: &HashMap<(NamespaceKind, u64), Extent>) {
-        let Self { roots, depths, report, .. } = self;
+        let Self { spaces: Survey { roots, depths, .. }, report, .. } = self;
         roots.retain(|&inode, _| extents.contains_key(&(NamespaceKind::User, inode)));
         depths.retain(|&inode, _| extents.contains_key(&(NamespaceKind::Pid, inode)));
         for (&(kind, inode), extent) in extents {
@@ -281,28 +223,6 @@ impl Census {
                 }
                 _ => {}
             }
-        }
-    }
-}
-
-/// The processes that a cgroup's directory in this hierarchy lists, through the descriptor that is held there if one is. A
-/// threaded cgroup lists none: its processes are those of the cgroup above it.
-fn members(reader: &mut Reader, node: &Node, hierarchy: usize, mut each: impl FnMut(u32)) {
-    let Reader { catalog, roots, buffer, .. } = reader;
-    let Some(directory) = &node.directories[hierarchy] else { return };
-    let held = catalog[hierarchy].iter().position(|spec| spec.name == "cgroup.procs");
-    let text = match held.map(|file| directory.slot(file)) {
-        Some(Slot::Held(fd)) => buffer.read(fd.as_fd(), false),
-        _ => match open_member(roots[hierarchy].as_fd(), node.path(), directory.id, "cgroup.procs") {
-            Ok(fd) => buffer.read(fd.as_fd(), false),
-            Err(errno) => Err(errno.into()),
-        },
-    };
-    // Whoever reads its numbers counts what goes wrong here.
-    let Ok(text) = text else { return };
-    for line in text.split(|&byte| byte == b'\n') {
-        if let Some(pid) = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok()) {
-            each(pid);
         }
     }
 }
