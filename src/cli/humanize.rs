@@ -63,7 +63,9 @@ impl Value {
             (Self::Moment(seconds), true) => format!("{seconds:.2}"),
             (Self::Moment(seconds), false) => {
                 let since = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
-                rfc3339(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH))
+                // What is shown is cut off at milliseconds, which a float can miss by less than one.
+                let whole = Duration::from_millis(u64::try_from(since.as_micros().div_ceil(1000)).unwrap_or(0));
+                rfc3339(UNIX_EPOCH.checked_add(whole).unwrap_or(UNIX_EPOCH))
             }
             (Self::Seconds(seconds), false) => short_time(*seconds),
             (Self::Flag(on), true) => u8::from(*on).to_string(),

@@ -69,7 +69,7 @@ mod tests {
         let stat = task_stat(&text).expect("a line");
         let theirs = procfs::process::Process::myself().and_then(|me| me.stat()).expect("the same");
         assert_eq!(stat.start, theirs.starttime);
-        assert_eq!(stat.state, TaskState::Running);
+        assert!(stat.threads >= 1);
     }
 
     #[test]
