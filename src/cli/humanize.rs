@@ -64,7 +64,8 @@ impl Value {
             (Self::Moment(seconds), false) => {
                 let since = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 // What is shown is cut off at milliseconds, which a float can miss by less than one.
-                let whole = Duration::from_millis(u64::try_from(since.as_micros().div_ceil(1000)).unwrap_or(0));
+                let whole =
+                    Duration::from_millis(u64::try_from(since.as_micros().div_ceil(1000)).unwrap_or(0));
                 rfc3339(UNIX_EPOCH.checked_add(whole).unwrap_or(UNIX_EPOCH))
             }
             (Self::Seconds(seconds), false) => short_time(*seconds),

@@ -8,8 +8,8 @@ use crate::metrics::family::{Family, From, Put};
 use crate::metrics::text::{Kind, Scale};
 use crate::model::{Cgroup, Collector, Column, Control, Field, HostField, RowKind, Snapshot};
 use tell::{
-    BYTES, OPERATIONS, control, devices, failures, interfaces, last_seen, limit, limit_or_machine, shares,
-    stat, with_quota,
+    BYTES, OPERATIONS, control, devices, failures, interfaces, last_seen, limit, limit_or_machine,
+    of_processes, shares, stat, tasks, with_quota,
 };
 
 type Tell = fn(&Snapshot, &Cgroup, &mut Put<'_>);
@@ -287,6 +287,21 @@ pub(crate) const FAMILIES: &[Family] = &[
         "pids.max",
         told(|_, cgroup, put| limit(cgroup, &[Control::PidsMax], put)),
         "Threads that there may be, 0 where there is no limit.",
+    ),
+    gauge(
+        Collector::ThreadStates,
+        "container_tasks_state",
+        "/proc/PID/task/TID/stat",
+        told(tasks),
+        "Threads of the processes of the cgroup itself by state; cAdvisor gives 0 unless its load reader is on.",
+    )
+    .labels(&["state"]),
+    gauge(
+        Collector::OpenFiles,
+        "container_file_descriptors",
+        "/proc/PID/fd",
+        told(|_, cgroup, put| of_processes(cgroup, &[], Field::OpenFiles, put)),
+        "Descriptors that processes of the cgroup itself have open.",
     ),
     pressure(
         "container_pressure_cpu_waiting_seconds_total",

@@ -88,15 +88,39 @@ pub(super) fn devices(cgroup: &Cgroup, column: Column, kinds: &[RowKind], put: &
     }
 }
 
-/// One number for each network device that cAdvisor shows: it leaves out those whose names begin so.
+/// One number for each network device that cAdvisor shows: it leaves out those whose names
+/// begin so, in capitals too (`nerdctl` in newer versions).
 pub(super) fn interfaces(cgroup: &Cgroup, column: Column, put: &mut Put<'_>) {
     const LEFT_OUT: [&str; 4] = ["lo", "veth", "docker", "nerdctl"];
     let Some(rows) = Rows::of(cgroup, column, &[RowKind::Network]) else { return };
     let keys = rows.schema.keys();
     for (at, value) in rows.present() {
         let device = &*keys[rows.rows[at] as usize].item;
-        if !LEFT_OUT.iter().any(|prefix| device.starts_with(prefix)) {
+        let begins =
+            |prefix: &&str| device.get(..prefix.len()).is_some_and(|own| own.eq_ignore_ascii_case(prefix));
+        if !LEFT_OUT.iter().any(begins) {
             put(&[device], value);
         }
+    }
+}
+
+/// A number that the cgroup's own processes add up to: where there are none, cAdvisor says 0.
+pub(super) fn of_processes(cgroup: &Cgroup, labels: &[&str], field: Field, put: &mut Put<'_>) {
+    let empty = || (cgroup.readings.get(Field::Processes) == Some(0)).then_some(0);
+    if let Some(number) = cgroup.readings.get(field).or_else(empty) {
+        put(labels, number);
+    }
+}
+
+/// The states under the kernel's names of them in its cgroupstats, which cAdvisor asks. `iowaiting`, which the kernel counts
+/// of no task that is in another state, is left out.
+pub(super) fn tasks(_: &Snapshot, cgroup: &Cgroup, put: &mut Put<'_>) {
+    for (state, field) in [
+        ("sleeping", Field::ThreadsSleeping),
+        ("running", Field::ThreadsRunning),
+        ("stopped", Field::ThreadsStopped),
+        ("uninterruptible", Field::ThreadsDiskSleep),
+    ] {
+        of_processes(cgroup, &[state], field, put);
     }
 }
