@@ -9,6 +9,15 @@ use crate::outcome::{During, Step, Stop};
 use crate::tree::eventually;
 
 const CONFIG: &str = "/tmp/stockade.yaml";
+/// What processes do is looked at again each second.
+const SETTINGS: &str = "collect:
+  interval: 100ms
+  collectors:
+    processes: {interval: 1s}
+    thread_states: {enabled: true}
+    zombies: {enabled: true}
+    open_files: {enabled: true}
+";
 const LOG: &str = "/tmp/stockade.log";
 
 /// A running server, stopped when dropped.
@@ -20,7 +29,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it and waits for its first sample.
     pub(crate) fn start() -> Step<Self> {
-        fs::write(CONFIG, "collect: {interval: 100ms}\n").during(CONFIG)?;
+        fs::write(CONFIG, SETTINGS).during(CONFIG)?;
         let log = File::create(LOG).during(LOG)?;
         let address = SocketAddr::from(([127, 0, 0, 1], 19306));
         let child = Command::new("/stockade")

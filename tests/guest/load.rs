@@ -181,6 +181,15 @@ pub(crate) fn hog(words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             ready(if refused { "refused" } else { "given" })?;
             wait_for_end();
         }
+        ["zombie"] => {
+            let child = Command::new("/bin/busybox").arg("true").stdin(Stdio::null()).spawn()?;
+            let stat = format!("/proc/{}/stat", child.id());
+            while !fs::read_to_string(&stat)?.contains(") Z ") {
+                thread::yield_now();
+            }
+            ready(&child.id().to_string())?;
+            wait_for_end();
+        }
         ["idle"] => {
             ready("")?;
             wait_for_end();

@@ -29,6 +29,7 @@ mod nested;
 mod outcome;
 mod pids;
 mod pressure;
+mod processes;
 mod survey;
 mod swap;
 mod threaded;
@@ -106,6 +107,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "cpuset", run: cpuset::one_cpu },
     Scenario { name: "nested", run: nested::effective_limits },
     Scenario { name: "threaded", run: threaded::threads_in_two_groups },
+    Scenario { name: "processes", run: processes::in_every_state },
     Scenario { name: "freeze", run: freeze::frozen_and_thawed },
     Scenario { name: "control_knobs", run: control::knobs },
     Scenario { name: "control_kill", run: control::frozen_and_killed },

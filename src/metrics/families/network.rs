@@ -1,4 +1,6 @@
-//! The network: what went over the devices of a cgroup's own network namespace.
+//! The network: what went over the devices of a cgroup's own network namespace. Of a cgroup with several, devices of one
+//! name are one series: most often they are the same device of one container after the other, or of many alike, and a
+//! label for the namespace would be one without a bound.
 
 use crate::metrics::family::{Family, From};
 use crate::model::{Collector, Column, RowKind};
