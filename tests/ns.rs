@@ -135,8 +135,22 @@ fn a_container_by_hand_looks_as_lsns_shows_it() {
     let cgroups = listed(&stockade(&["ns", "-J", "-t", "pid", "-p", &task]));
     assert_eq!(cgroups.len(), 1);
     assert!(cgroups.values().all(|one| one["cgroup"] == *group.path), "{cgroups:?}");
-    let table = stockade(&["ns", "-n", "-t", "pid", "-p", &task, "-o", "pid,cgroup"]);
+    let table = stockade(&["ns", "-l", "-n", "-t", "pid", "-p", &task, "-o", "pid,cgroup"]);
     assert_eq!(table, format!("{inner}  {}\n", group.path));
+    // A namespace's processes, as lsns lists them for its inode.
+    let theirs = printed("lsns", &["-l", "-r", "-n", "-o", "pid,ppid,command", &own[0]]);
+    let pids = |text: &str| -> BTreeSet<String> {
+        text.lines().filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+    };
+    let ours = stockade(&["ns", "-l", "-r", "-n", "-o", "pid,ppid,command", &own[0]]);
+    assert_eq!(pids(&ours), BTreeSet::from([maker.to_string(), inner.to_string()]), "{ours}");
+    assert_eq!(pids(&ours), pids(&theirs), "{ours}{theirs}");
+    let table = stockade(&["ns", &own[0]]);
+    assert!(table.starts_with("  PID") && table.contains(&group.path), "{table}");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_stockade")).args(["ns", "1"]).output();
+    let output = output.expect("a program");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no namespace 1 "), "{output:?}");
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::model::{NamespaceKind, display_path};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct NsArgs {
+    /// Show the processes in this namespace, by its inode, a row each, instead of namespaces.
+    #[arg(value_name = "NAMESPACE")]
+    pub namespace: Option<u64>,
     /// Only namespaces of this kind: mnt, net, pid, uts, ipc, user, cgroup or time.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     pub kind: Option<NamespaceKind>,
@@ -34,6 +37,15 @@ pub struct NsArgs {
     /// A JSON document instead.
     #[arg(short = 'J', long)]
     pub json: bool,
+    /// A list, which it is anyhow without --tree: scripts made for lsns say so.
+    #[arg(short = 'l', long, conflicts_with = "tree")]
+    pub list: bool,
+    /// Every column.
+    #[arg(long, conflicts_with = "output")]
+    pub output_all: bool,
+    /// Do not cut the last column at the terminal's edge.
+    #[arg(short = 'u', long = "notruncate")]
+    pub no_truncate: bool,
     /// No headings.
     #[arg(short = 'n', long = "noheadings", alias = "no-headings")]
     pub no_headings: bool,
@@ -41,7 +53,7 @@ pub struct NsArgs {
     #[arg(short = 'r', long, conflicts_with = "json")]
     pub raw: bool,
     /// Draw pid and user namespaces below those that their makers' ancestors are in.
-    #[arg(short = 'T', long, conflicts_with_all = ["json", "raw"])]
+    #[arg(short = 'T', long, conflicts_with_all = ["json", "raw", "namespace"])]
     pub tree: bool,
     /// Draw the tree without box-drawing characters.
     #[arg(long)]
@@ -57,10 +69,11 @@ The tree follows parent processes: the kernel is not asked, so a maker that has 
 Examples:
   stockade ns -t net                      the network namespaces, and whose they are
   stockade ns -p $$                       those of this shell
+  stockade ns 4026531833                  every process in that namespace
   stockade ns --tree -t pid               pid namespaces in pid namespaces
   stockade ns -J | jq '.namespaces[] | select(.type == \"user\").cgroup'";
 
-/// A namespace and the first process in it.
+/// A namespace and the first process in it, or another.
 struct Row {
     kind: NamespaceKind,
     inode: u64,
@@ -102,6 +115,9 @@ const COLUMNS: &[Column] = &[
     column!("COMMAND", Left, |row: &Row| row.command.clone()),
 ];
 
+/// Those that say the same of every process in a namespace.
+const OF_NAMESPACES: &[&str] = &["NS", "TYPE", "PATH", "NPROCS"];
+
 impl NsArgs {
     /// Looks at every process and shows. `width` is that of the terminal, if there is one.
     ///
@@ -124,6 +140,10 @@ impl NsArgs {
             return failed(err, Exit::Failed, &problem);
         }
         let rows = self.rows(&paths, &found);
+        if let (Some(inode), true) = (self.namespace, rows.is_empty()) {
+            let problem = format!("there is no namespace {inode} with a process that can be looked at");
+            return failed(err, Exit::Failed, &problem);
+        }
         if self.json {
             let list: Vec<serde_json::Value> = rows.iter().map(|row| object(&columns, row)).collect();
             let document = serde_json::json!({ "namespaces": list });
@@ -131,6 +151,7 @@ impl NsArgs {
         } else if self.raw {
             self.write_raw(&columns, &rows, out)?;
         } else {
+            let width = width.filter(|_| !self.no_truncate);
             self.table(&columns, &rows).write(out, !self.no_headings, width)?;
         }
         out.flush()?;
@@ -146,7 +167,11 @@ impl NsArgs {
     }
 
     fn columns(&self) -> Result<Vec<&'static Column>, String> {
-        let Some(list) = &self.output else { return Ok(COLUMNS.iter().collect()) };
+        let Some(list) = &self.output else {
+            let of_processes = self.namespace.is_some() && !self.output_all;
+            let told = |column: &&Column| !of_processes || !OF_NAMESPACES.contains(&column.heading);
+            return Ok(COLUMNS.iter().filter(told).collect());
+        };
         list.split(',')
             .map(|name| {
                 let name = name.trim();
@@ -159,31 +184,33 @@ impl NsArgs {
             .collect()
     }
 
-    /// A row for each namespace that is asked for, by inode.
+    /// A row for each namespace that is asked for, by inode, or for each process in the one.
     fn rows(&self, paths: &Paths, found: &Walk) -> Vec<Row> {
         let layout = Layout::detect(paths).ok();
         let of_task = self.task.and_then(|pid| found.residents.get(&pid)).map(|resident| resident.namespaces);
-        let mut first: BTreeMap<(u64, NamespaceKind), (u32, usize)> = BTreeMap::new();
+        let mut members: BTreeMap<(u64, NamespaceKind), Vec<u32>> = BTreeMap::new();
         for (&pid, resident) in &found.residents {
             for (&kind, inode) in NamespaceKind::ALL.iter().zip(resident.namespaces) {
                 let asked = self.kind.is_none_or(|only| only == kind)
+                    && self.namespace.is_none_or(|only| inode == Some(only))
                     && of_task.is_none_or(|task| task[kind as usize] == inode);
                 if let (Some(inode), true) = (inode, asked) {
-                    // The walk goes by pid: the first that is met is the lowest.
-                    first.entry((inode, kind)).or_insert((pid, 0)).1 += 1;
+                    members.entry((inode, kind)).or_default().push(pid);
                 }
             }
         }
-        first
-            .into_iter()
-            .map(|((inode, kind), (pid, processes))| {
+        let mut rows = Vec::new();
+        for ((inode, kind), pids) in members {
+            // The walk goes by pid: the first that is met is the lowest.
+            let shown = if self.namespace.is_some() { pids.len() } else { 1 };
+            for &pid in pids.iter().take(shown) {
                 let told = member(&paths.procfs, pid).unwrap_or_default();
                 let groups = memberships(&paths.procfs, pid).unwrap_or_default();
                 let cgroup = layout.as_ref().and_then(|layout| home(layout, &groups));
-                Row {
+                rows.push(Row {
                     kind,
                     inode,
-                    processes,
+                    processes: pids.len(),
                     pid,
                     parent: found.residents.get(&pid).map_or(0, |resident| resident.parent),
                     command: told.command.map(|command| display_path(command.as_bytes())),
@@ -191,9 +218,10 @@ impl NsArgs {
                     user: told.user,
                     cgroup: cgroup.map(|path| display_path(path.as_bytes())),
                     above: self.tree.then(|| above(&paths.procfs, found, kind, pid)).flatten(),
-                }
-            })
-            .collect()
+                });
+            }
+        }
+        rows
     }
 
     fn table(&self, columns: &[&Column], rows: &[Row]) -> Table {

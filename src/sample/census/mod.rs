@@ -32,8 +32,11 @@ const MOST_NEW: usize = 5000;
 /// A process that some cgroup lists.
 #[derive(Debug)]
 struct Resident {
-    /// Its cgroup, in which hierarchy, and whether that is the root.
+    /// Its cgroup.
     home: NodeId,
+    /// That cgroup's place in the order of births: another can come to stand at its place in the tree.
+    birth: u64,
+    /// In which hierarchy, and whether that is the root.
     rank: (bool, usize),
     /// The pass that last saw it.
     seen: u64,
@@ -142,16 +145,17 @@ impl Census {
                 continue;
             }
             let Some(hierarchy) = node.first_hierarchy() else { continue };
-            let rank = (node.path() == b"/", hierarchy);
+            let (rank, birth) = ((node.path() == b"/", hierarchy), node.cgroup.rank);
             let residents = &mut self.residents;
             members(reader, node, hierarchy, |pid| match residents.entry(pid) {
                 Entry::Vacant(vacant) => {
-                    vacant.insert(Resident::new(id, rank, pass));
+                    vacant.insert(Resident::new(id, birth, rank, pass));
                 }
                 Entry::Occupied(mut occupied) => {
                     let resident = occupied.get_mut();
                     if resident.seen != pass || rank < resident.rank {
-                        (resident.home, resident.rank, resident.seen) = (id, rank, pass);
+                        (resident.home, resident.birth) = (id, birth);
+                        (resident.rank, resident.seen) = (rank, pass);
                     }
                 }
             });
@@ -168,23 +172,17 @@ impl Census {
         for (&pid, resident) in residents {
             let found = root.identity(pid).unwrap_or(0);
             if found != resident.inode {
-                *resident =
-                    Resident { inode: found, ..Resident::new(resident.home, resident.rank, resident.seen) };
+                let Resident { home, birth, rank, seen, .. } = *resident;
+                *resident = Resident { inode: found, ..Resident::new(home, birth, rank, seen) };
             }
         }
     }
 }
 
 impl Resident {
-    fn new(home: NodeId, rank: (bool, usize), seen: u64) -> Self {
-        Self {
-            home,
-            rank,
-            seen,
-            inode: 0,
-            spaces: namespaces::Spaces::default(),
-            activity: states::Activity::default(),
-        }
+    fn new(home: NodeId, birth: u64, rank: (bool, usize), seen: u64) -> Self {
+        let (spaces, activity) = (namespaces::Spaces::default(), states::Activity::default());
+        Self { home, birth, rank, seen, inode: 0, spaces, activity }
     }
 }
 

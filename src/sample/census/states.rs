@@ -68,7 +68,9 @@ impl Census {
             turns.extend(residents.keys());
         }
         let share = residents.len().div_ceil(asked.rotation).min(turns.len());
-        due.extend(turns.drain(turns.len() - share..));
+        // Who is new has his turn as such.
+        let read = |pid: &u32| residents.get(pid).is_some_and(|resident| resident.activity.read);
+        due.extend(turns.drain(turns.len() - share..).filter(read));
         for &pid in &due {
             let Some(resident) = residents.get_mut(&pid) else { continue };
             let (activity, home) = (&mut resident.activity, tree.get(resident.home));

@@ -1,6 +1,6 @@
 //! Processes that have ended and were not waited for.
 //!
-//! No list of a cgroup has them: v2 leaves them out, and so does v1 since Linux 5.2. So `/proc` is listed, without a look
+//! No list of a cgroup has them: v2 leaves them out, and so does v1 since Linux 5.2, a second late. So `/proc` is listed, without a look
 //! into what the lists have. Of who is left, `/proc/PID/cgroup` tells the cgroup in v2. In v1 it says `/` of everybody who
 //! has ended: there, who was seen to live counts where it lived, and who was not is counted for the host alone.
 
@@ -68,17 +68,17 @@ impl Census {
             if !root.process(pid).is_ok_and(|stat| stat.state == TaskState::Zombie) {
                 continue;
             }
-            let lived =
-                departed.get(&pid).filter(|resident| resident.inode == inode).map(|resident| resident.home);
+            let same = departed.get(&pid).filter(|resident| resident.inode == inode);
+            let lived = same.map(|resident| (resident.home, resident.birth));
             let unified_only = reader.roots.len() == 1 && reader.unified.is_some();
             let told = || {
                 // Beside v1's hierarchies the root can mean that the process was in v1's alone.
                 let path = root.unified_cgroup(pid).filter(|path| unified_only || path != b"/")?;
-                tree.at(&path)
+                let id = tree.at(&path)?;
+                Some((id, tree.get(id)?.cgroup.rank))
             };
             // What v2 says is newer, and v1 says nothing.
             let home = if unified_only { told() } else { lived.or_else(told) };
-            let home = home.and_then(|id| Some((id, tree.get(id)?.cgroup.rank)));
             known.insert(pid, Zombie { inode, home, seen: *pass });
         }
         known.retain(|_, zombie| zombie.seen == *pass);
