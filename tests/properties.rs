@@ -13,6 +13,7 @@ use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use stockade::kernel::layout::Paths;
+use stockade::kernel::parse;
 use stockade::model::{self, Column, Control, Field, Limit, RowKind, WatchMethod};
 use stockade::sample::{Sampler, Settings, carried};
 
@@ -162,6 +163,24 @@ proptest! {
         }
         let picked = [&[pick], &text[..]].concat();
         bounded(&ALLOCATOR, invariants::files::check, &picked);
+    }
+
+    /// A name can hold brackets, spaces, letters of states, and bytes that are no text.
+    #[test]
+    fn a_process_of_any_name_is_told_from_its_name(
+        name in prop::collection::vec(any::<u8>().prop_filter("one line", |byte| *byte != b'\n'), 0..16),
+        state in select(model::TaskState::ALL),
+        threads in any::<u64>(),
+        start in any::<u64>(),
+    ) {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let letter = (b'A'..=b'z').find(|letter| model::TaskState::from_letter(*letter) == Some(state));
+        let letter = char::from(letter.expect("a letter of every state"));
+        let rest = format!(") {letter} 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 {threads} 0 {start} 1000000 5\n");
+        let line = [&b"7 ("[..], &name, rest.as_bytes()].concat();
+        let expected = parse::TaskStat { state, threads, start };
+        prop_assert_eq!(parse::task_stat(&line), Ok(expected));
+        invariants::values::check(&line);
     }
 
     /// What a file held before, well formed or not, is gone with the next text.

@@ -1,7 +1,7 @@
 //! The parsers of single texts, each against a slow and simple reading of the same text.
 
 use stockade::kernel::parse::{self, Malformed};
-use stockade::model::Limit;
+use stockade::model::{Limit, TaskState};
 
 /// Checks every parser of [`stockade::kernel::parse`] on one text.
 pub fn check(text: &[u8]) {
@@ -9,6 +9,7 @@ pub fn check(text: &[u8]) {
     lists(text);
     lines(text);
     pressure(text);
+    task(text);
 }
 
 /// An error quotes little, and nothing that could garble a log.
@@ -102,5 +103,22 @@ fn pressure(text: &[u8]) {
     assert_eq!(pressure.full.is_some(), line("full "));
     for stall in [pressure.some, pressure.full].into_iter().flatten() {
         assert_eq!(stall.total % 1000, 0, "whole microseconds");
+    }
+}
+
+/// `/proc/PID/stat` by words, which is how the fields are numbered.
+fn task(text: &[u8]) {
+    let result = parse::task_stat(text);
+    quotes_little(&result);
+    let whole = String::from_utf8_lossy(text);
+    let words: Vec<&str> =
+        whole.rsplit_once(')').map_or(Vec::new(), |(_, rest)| rest.split_ascii_whitespace().collect());
+    let letter = words.first().filter(|word| word.len() == 1).and_then(|word| word.bytes().next());
+    let field = |number: usize| words.get(number - 3).and_then(|word| digits(word));
+    let expected = letter.and_then(TaskState::from_letter).zip(field(20)).zip(field(22));
+    let found = result.ok().map(|stat| ((stat.state, stat.threads), stat.start));
+    assert_eq!(found, expected);
+    if let Some(path) = parse::unified_path(text) {
+        assert!(!path.contains(&b'\n') && text.len() >= path.len() + 3);
     }
 }
