@@ -73,10 +73,10 @@ fn processes_are_in_the_states_that_ps_says() {
     let sleeping = group.run("sleeping", "exec sleep 86400");
     let stopped = group.run("stopped", "exec sleep 86400");
     // posix_spawn is a vfork: its parent waits until the child runs another program, which one that is stopped does not.
-    let opens = "import os; os.mkfifo(F); os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 1, F, os.O_WRONLY, 0)])";
+    let opens = "import os; os.mkfifo(FIFO); os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 1, FIFO, os.O_WRONLY, 0)])";
     let scratch = tempfile::tempdir().expect("a directory");
     let fifo = format!("'{}'", scratch.path().join("fifo").display());
-    let waiting = group.run("disk_sleep", &python(&opens.replace('F', &fifo).replace("ADDr", "")));
+    let waiting = group.run("disk_sleep", &python(&opens.replace("FIFO", &fifo)));
     let traced = group.run(
         "traced",
         &python("import ctypes, os; ctypes.CDLL(None).ptrace(0, 0, 0, 0); os.kill(os.getpid(), 19)"),
@@ -311,4 +311,30 @@ fn nothing_is_told_that_nobody_asked_for() {
     let snapshot = sampler(&[Collector::Namespaces, Collector::Zombies]).pass();
     assert_eq!(of(&snapshot, &group.path).readings.get(Field::ProcessesSleeping), None);
     assert!(!of(&snapshot, &group.path).namespaces.list().is_empty());
+}
+
+#[test]
+fn many_processes_are_read_some_at_a_time() {
+    const MANY: u32 = 11_000;
+    let tree = FakeTree::unified("");
+    let list: String = (2..MANY + 2).map(|pid| format!("{pid}\n")).collect();
+    tree.group("/a", &[("cgroup.procs", &list)]);
+    for pid in 2..MANY + 2 {
+        tree.process(pid, b"x", 1, "/a");
+    }
+    let mut collectors = CollectorSet::NONE;
+    [Collector::Core, Collector::Processes].iter().for_each(|&collector| collectors.set(collector, true));
+    let mut sampler = Sampler::new(Settings { collectors, ..tree.settings() }, carried()).expect("a tree");
+    let mut pass = || {
+        let snapshot = sampler.pass();
+        let reads = snapshot.report.collectors[Collector::Processes as usize].reads;
+        (processes(of(&snapshot, "/a"), TaskState::Sleeping), reads)
+    };
+    assert_eq!(pass(), (Some(5000), 5000));
+    let (known, reads) = pass();
+    assert!(known == Some(10_000) && reads < 7000, "{known:?} {reads}");
+    assert_eq!(pass().0, Some(u64::from(MANY)));
+    // In the thirty seconds of six passes each has had its turn.
+    let turns: u64 = (0..6).map(|_| pass().1).sum();
+    assert!((u64::from(MANY)..u64::from(MANY) + 12).contains(&turns), "{turns}");
 }
