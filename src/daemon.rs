@@ -32,7 +32,7 @@ use crate::metrics::{self, Attach, Own};
 use crate::model::{Collector, CollectorSet, Snapshot, WatchMethod};
 use crate::policy::rule::Mode;
 use crate::sample::{self, Carried, Remote, Sampler, SetupError};
-use crate::web::{self, BindError, Exposition, RequestSeen, Source};
+use crate::web::{self, BindError, DoorEvent, Exposition, RequestSeen, Source};
 use enforcement::{Enforcement, Next, Pending};
 use report::Reporter;
 use steering::Steering;
@@ -381,5 +381,13 @@ impl Source for Shared {
 
     fn observe(&self, request: RequestSeen) {
         self.own.answered(request.route.name(), request.code);
+    }
+
+    fn at_the_door(&self, event: DoorEvent) {
+        match event {
+            DoorEvent::HandshakeFailed(reason) => self.own.handshake_failed(reason.name()),
+            DoorEvent::AuthFailed(reason) => self.own.auth_failed(reason.name()),
+            DoorEvent::PasswordHashed { .. } => self.own.password_hashed(),
+        }
     }
 }

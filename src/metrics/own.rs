@@ -41,6 +41,24 @@ const WEB_REQUESTS: Registered = Registered {
     labels: &["path", "code"],
     help: "Requests answered, by route and status.",
 };
+const HANDSHAKE_FAILURES: Registered = Registered {
+    name: "stockade_web_tls_handshake_failures_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    help: "TLS connections that did not come about, by reason.",
+};
+const AUTH_FAILURES: Registered = Registered {
+    name: "stockade_web_auth_failures_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    help: "Requests without a user and the right password, by reason.",
+};
+const PASSWORDS_HASHED: Registered = Registered {
+    name: "stockade_web_password_hashes_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Passwords held against a hash; those that are remembered cost nothing and are not counted.",
+};
 
 const EVALUATION_DURATION: Registered = Registered {
     name: "stockade_evaluation_duration_seconds",
@@ -74,8 +92,19 @@ const WAKES: Registered = Registered {
 };
 
 /// Every family of the registry.
-pub(crate) const REGISTERED: &[Registered] =
-    &[SAMPLE_DURATION, RENDER_DURATION, WEB_REQUESTS, EVALUATION_DURATION, REACTION, DECISIONS, DRIFT, WAKES];
+pub(crate) const REGISTERED: &[Registered] = &[
+    SAMPLE_DURATION,
+    RENDER_DURATION,
+    WEB_REQUESTS,
+    HANDSHAKE_FAILURES,
+    AUTH_FAILURES,
+    PASSWORDS_HASHED,
+    EVALUATION_DURATION,
+    REACTION,
+    DECISIONS,
+    DRIFT,
+    WAKES,
+];
 
 /// Bucket bounds in seconds, from a few cgroups to hosts where a pass is too slow for its interval.
 const SAMPLE_BUCKETS: &[f64] =
@@ -134,6 +163,9 @@ pub struct Own {
     samples: Histogram,
     renders: Histogram,
     requests: IntCounterVec,
+    handshake_failures: IntCounterVec,
+    auth_failures: IntCounterVec,
+    passwords_hashed: IntCounterVec,
     evaluations: Histogram,
     reactions: HistogramVec,
     decisions: IntCounterVec,
@@ -164,6 +196,9 @@ impl Own {
             samples: histogram(&registry, &SAMPLE_DURATION, SAMPLE_BUCKETS),
             renders: histogram(&registry, &RENDER_DURATION, RENDER_BUCKETS),
             requests: counters(&registry, &WEB_REQUESTS),
+            handshake_failures: counters(&registry, &HANDSHAKE_FAILURES),
+            auth_failures: counters(&registry, &AUTH_FAILURES),
+            passwords_hashed: counters(&registry, &PASSWORDS_HASHED),
             registry,
             state: Mutex::default(),
         }
@@ -182,6 +217,21 @@ impl Own {
     /// A request was answered. `path` is the route, never the client's own text: each one is a series for ever.
     pub fn answered(&self, path: &'static str, code: u16) {
         self.requests.with_label_values(&[path, itoa::Buffer::new().format(code)]).inc();
+    }
+
+    /// A TLS connection did not come about, for one of a few reasons.
+    pub fn handshake_failed(&self, reason: &'static str) {
+        self.handshake_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// A request was not let in, for one of a few reasons.
+    pub fn auth_failed(&self, reason: &'static str) {
+        self.auth_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// A password was held against a hash.
+    pub fn password_hashed(&self) {
+        self.passwords_hashed.with_label_values::<&str>(&[]).inc();
     }
 
     /// Every rule was judged, which took so long.
