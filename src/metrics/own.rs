@@ -150,9 +150,28 @@ pub(crate) struct Reload {
     pub(crate) succeeded: Option<SystemTime>,
 }
 
+impl Reload {
+    fn told(&mut self, successful: bool, at: SystemTime) {
+        self.successful = Some(successful);
+        if successful {
+            self.succeeded = Some(at);
+        }
+    }
+}
+
+/// How loading the web configuration went, where there is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WebReload {
+    /// Whether the newest one was taken, and when the newest good one was.
+    pub(crate) reload: Reload,
+    /// When the server's certificate runs out.
+    pub(crate) certificate_expiry: Option<SystemTime>,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     reload: Reload,
+    web: WebReload,
     process: ProcessStats,
 }
 
@@ -224,6 +243,21 @@ impl Own {
         self.handshake_failures.with_label_values(&[reason]).inc();
     }
 
+    /// Makes the series of handshakes that may fail, at zero: an increase from nothing is seen by no alert.
+    pub fn expect_handshakes(&self, reasons: impl Iterator<Item = &'static str>) {
+        for reason in reasons {
+            let _ = self.handshake_failures.with_label_values(&[reason]);
+        }
+    }
+
+    /// Makes the series of requests that may not be let in, at zero.
+    pub fn expect_auths(&self, reasons: impl Iterator<Item = &'static str>) {
+        for reason in reasons {
+            let _ = self.auth_failures.with_label_values(&[reason]);
+        }
+        let _ = self.passwords_hashed.with_label_values::<&str>(&[]);
+    }
+
     /// A request was not let in, for one of a few reasons.
     pub fn auth_failed(&self, reason: &'static str) {
         self.auth_failures.with_label_values(&[reason]).inc();
@@ -278,11 +312,19 @@ impl Own {
 
     /// A configuration was loaded and taken, or was refused.
     pub fn reloaded(&self, successful: bool, at: SystemTime) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).reload.told(successful, at);
+    }
+
+    /// A web configuration was loaded and is in force, with a certificate that runs out then.
+    pub fn web_reloaded(&self, at: SystemTime, certificate_expiry: Option<SystemTime>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.reload.successful = Some(successful);
-        if successful {
-            state.reload.succeeded = Some(at);
-        }
+        state.web.reload.told(true, at);
+        state.web.certificate_expiry = certificate_expiry;
+    }
+
+    /// A web configuration was refused, and the one before stays in force.
+    pub fn web_refused(&self, at: SystemTime) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).web.reload.told(false, at);
     }
 
     /// Takes what `process_…` shows from now on.
@@ -290,9 +332,9 @@ impl Own {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).process = process;
     }
 
-    pub(crate) fn told(&self) -> (Reload, ProcessStats) {
+    pub(crate) fn told(&self) -> (Reload, WebReload, ProcessStats) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.reload, state.process)
+        (state.reload, state.web, state.process)
     }
 
     /// Appends the registry's families.

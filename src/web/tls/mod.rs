@@ -69,10 +69,24 @@ pub fn identity(
     CertifiedKey::from_der(chain, key, &ring::default_provider())
 }
 
-/// The cipher suites that can be offered, by the names of the IANA registry; the best first.
-pub fn cipher_suites() -> impl Iterator<Item = (&'static str, SupportedCipherSuite)> {
-    let named = |suite: &SupportedCipherSuite| suite.suite().as_str().map(|name| (name, *suite));
-    ring::ALL_CIPHER_SUITES.iter().filter_map(named)
+/// The cipher suites that can be offered, by their names in IANA's registry; the best first.
+#[must_use]
+pub fn cipher_suites() -> [(&'static str, SupportedCipherSuite); 9] {
+    use ring::cipher_suite as suite;
+    [
+        ("TLS_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),
+        ("TLS_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
+        ("TLS_CHACHA20_POLY1305_SHA256", suite::TLS13_CHACHA20_POLY1305_SHA256),
+        ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+        ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+        (
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ),
+        ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+        ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+        ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    ]
 }
 
 /// The groups of the key exchange that can be offered, by Go's names; the best first.
