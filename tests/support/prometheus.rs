@@ -1,5 +1,7 @@
 //! A real Prometheus that scrapes what it is told to, and answers queries.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
