@@ -45,7 +45,7 @@ pub(super) enum Denied {
     /// More come than [`RateLimit`] lets through.
     TooMany,
     /// Its user is not let in.
-    Unauthorized(AuthFailure),
+    Unauthorized,
 }
 
 /// Keeps the door. What it goes by may be replaced at any time.
@@ -106,7 +106,7 @@ impl Guard {
         let hashed = |cost| tell(DoorEvent::PasswordHashed { cost });
         self.checker.check(&protection.users, headers, hashed).await.map_err(|failure| {
             tell(DoorEvent::AuthFailed(failure));
-            Denied::Unauthorized(failure)
+            Denied::Unauthorized
         })
     }
 }

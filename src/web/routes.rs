@@ -296,7 +296,7 @@ fn turned_away(denied: Denied) -> Answer {
                 "more requests come than rate_limit of the web configuration lets through: try again";
             retry_soon(text(StatusCode::TOO_MANY_REQUESTS, message))
         }
-        Denied::Unauthorized(_) => {
+        Denied::Unauthorized => {
             let mut refused = text(StatusCode::UNAUTHORIZED, "a user and the right password are needed");
             let challenge = HeaderValue::from_static("Basic realm=\"Stockade\", charset=\"UTF-8\"");
             refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

@@ -15,10 +15,10 @@ use stockade::web::{DoorEvent, Guard, Protection, Settings};
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 
 use super::certificates::{Authority, Identity, Valid, host};
-use super::harness::{PATIENCE, Server};
+use super::harness::{PATIENCE, Server, snapshot, usual_cgroups};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -93,6 +93,11 @@ impl Secure {
 
     /// A connection over TLS that is kept.
     fn client(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.connect(self.client_config())
+    }
+
+    /// What a client goes by that trusts the server; it remembers sessions.
+    fn client_config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_file(&self.authority.certificate).expect("PEM"))
@@ -103,8 +108,12 @@ impl Secure {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Arc::new(config)
+    }
+
+    fn connect(&self, config: Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
         let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
-        let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let connection = ClientConnection::new(config, name).expect("a client");
         let stream = TcpStream::connect(self.server.address).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         StreamOwned::new(connection, stream)
@@ -365,6 +374,36 @@ fn unclear_requests_are_refused_over_tls_as_well() {
     let mut status = [0; 12];
     client.read_exact(&mut status).unwrap();
     assert_eq!(&status, b"HTTP/1.1 431");
+}
+
+#[test]
+fn a_whole_scrape_carries_and_one_that_is_cut_off_does_not() {
+    let mut secure = Secure::start("");
+    assert_eq!(secure.curl(&[]), Ok(200));
+    assert_eq!(secure.server.await_carried(), 1);
+    secure.server.source.lines.store(3_000_000, std::sync::atomic::Ordering::SeqCst);
+    secure.server.publish(Some(snapshot(2, usual_cgroups())));
+    let mut leaving = secure.client();
+    leaving.write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let mut first = [0; 15];
+    leaving.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    drop(leaving);
+    assert_eq!(secure.server.stop(), [0; 0]);
+}
+
+#[test]
+fn a_client_that_shows_certificates_resumes_no_session() {
+    for (auth, expected) in
+        [("NoClientCert", HandshakeKind::Resumed), ("RequestClientCert", HandshakeKind::Full)]
+    {
+        let secure = Secure::start(&format!("  client_auth_type: {auth}\n"));
+        let config = secure.client_config();
+        ask(&mut secure.connect(Arc::clone(&config)));
+        let mut again = secure.connect(config);
+        ask(&mut again);
+        assert_eq!(again.conn.handshake_kind(), Some(expected), "{auth}");
+    }
 }
 
 #[test]
