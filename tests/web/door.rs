@@ -34,7 +34,7 @@ fn authorization(name: &str, password: &str) -> String {
 
 /// The costs of the hashes that were computed since the last call.
 fn hashed(server: &Server) -> Vec<u32> {
-    let events = std::mem::take(&mut *server.source.events.lock().unwrap());
+    let events = std::mem::take(&mut *server.source.events.lock().expect("no test panics with it"));
     let cost = |event| match event {
         DoorEvent::PasswordHashed { cost } => Some(cost),
         _ => None,

@@ -78,7 +78,7 @@ impl Secure {
     fn failures(&self, expected: usize) -> Vec<HandshakeFailure> {
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
-            let mut events = self.server.source.events.lock().unwrap();
+            let mut events = self.server.source.events.lock().expect("no test panics with it");
             if events.len() >= expected || std::time::Instant::now() > deadline {
                 let failure = |event| match event {
                     DoorEvent::HandshakeFailed(failure) => Some(failure),

@@ -48,20 +48,20 @@ pub struct Loaded {
 /// Reads a web configuration, and the certificates and keys that it names.
 #[must_use]
 pub fn load(file: &Path) -> Loaded {
-    read(super::source(file.to_owned()), &pem::read_file)
+    read(&super::source(file.to_owned()), &pem::read_file)
 }
 
 /// Reads and checks the text of a web configuration. `file` is its name for messages and says where relative names
 /// begin; `read_file` gives what the files hold that it names, or says why there is nothing.
 pub fn parse(file: &Path, text: &str, read_file: &dyn Fn(&Path) -> Result<Vec<u8>, String>) -> Loaded {
-    read(Source { file: file.to_owned(), text: Ok(text.to_owned()) }, read_file)
+    read(&Source { file: file.to_owned(), text: Ok(text.to_owned()) }, read_file)
 }
 
-fn read(source: Source, read_file: pem::ReadFile<'_>) -> Loaded {
+fn read(source: &Source, read_file: pem::ReadFile<'_>) -> Loaded {
     let directory = source.file.parent().unwrap_or(Path::new(""));
     let mut reader = Reader { directory, read: read_file, files: vec![source.file.clone()] };
     let check = |raw: &RawWeb, at: &Place<'_>, issues: &mut Issues| compile(raw, at, &mut reader, issues);
-    let config = diagnose::parse_secret(&source, check, secrets);
+    let config = diagnose::parse_secret(source, check, secrets);
     Loaded { files: reader.files, config }
 }
 

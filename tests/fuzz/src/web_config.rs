@@ -1,6 +1,5 @@
 //! The web configuration, and the certificates and keys that it names or holds.
 
-#[allow(dead_code, reason = "the tests of the server use the rest")]
 #[path = "../../support/certificates.rs"]
 mod certificates;
 
