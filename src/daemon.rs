@@ -10,6 +10,7 @@ pub mod socket;
 mod steering;
 mod surroundings;
 mod triggers;
+mod web_config;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -32,10 +33,11 @@ use crate::metrics::{self, Attach, Own};
 use crate::model::{Collector, CollectorSet, Snapshot, WatchMethod};
 use crate::policy::rule::Mode;
 use crate::sample::{self, Carried, Remote, Sampler, SetupError};
-use crate::web::{self, BindError, Exposition, RequestSeen, Source};
+use crate::web::{self, BindError, DoorEvent, Exposition, RequestSeen, Source};
 use enforcement::{Enforcement, Next, Pending};
 use report::Reporter;
 use steering::Steering;
+use web_config::WebFiles;
 
 pub use steering::SteeringError;
 
@@ -46,8 +48,10 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<SocketAddr>,
-    /// How the server behaves.
+    /// How the server behaves. Who may connect and ask is what [`Options::web_config`] says.
     pub web: web::Settings,
+    /// The web configuration; without one, everybody may connect and ask.
+    pub web_config: Option<PathBuf>,
     /// Where the kernel's file systems are.
     pub paths: Paths,
     /// Collectors switched on and off by flags; they have the last word.
@@ -64,6 +68,9 @@ pub enum DaemonError {
     /// The configuration is wrong.
     #[error("the configuration cannot be used:\n{}", .0.to_string().trim_end())]
     Config(Problems),
+    /// The web configuration is wrong.
+    #[error("the web configuration cannot be used:\n{}", .0.to_string().trim_end())]
+    WebConfig(Problems),
     /// A listen address cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -91,8 +98,12 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> DaemonError {
 ///
 /// # Errors
 /// What keeps it from starting: the configuration, the cgroups, the address.
-pub async fn run(options: Options) -> Result<(), DaemonError> {
+pub async fn run(mut options: Options) -> Result<(), DaemonError> {
     let config = Arc::new(config::load(options.config.as_deref()).map_err(DaemonError::Config)?);
+    let own = Arc::new(Own::new());
+    let start = |file| WebFiles::start(file, Arc::clone(&own)).map(Arc::new);
+    let web_files = options.web_config.clone().map(start).transpose()?;
+    options.web.guard = web_files.as_ref().map(|files| files.guard());
     // SIGTERM counts from here on, so that nobody is ended half started.
     let mut terminate = signal(SignalKind::terminate()).map_err(system("handle SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
@@ -102,7 +113,6 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     let listeners = web::bind(&options.listen).await?;
     let carried = sample::carried();
     let sampler = Sampler::new(settings(&config, &options), carried.clone())?;
-    let own = Arc::new(Own::new());
     let layout = sampler.layout().clone();
     Steering::judge_host(&config, &layout, &options.paths).map_err(SteeringError::Host)?;
     let steering = Steering::start_if_needed(&config, &layout, options.paths.clone(), &own)?;
@@ -110,7 +120,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         .map_err(|errno| DaemonError::System { what: "make an eventfd", error: errno.into() })?;
     for listener in &listeners {
         if let Ok(address) = listener.local_addr() {
-            announce(address, &options.web.telemetry_path);
+            announce(address, &options.web);
         }
     }
     tracing::info!(
@@ -132,6 +142,7 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
         carried,
         in_flight: Mutex::default(),
         remote: remote.clone(),
+        web_files: web_files.clone(),
         options,
     });
     let publisher = Arc::clone(&shared);
@@ -164,9 +175,16 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
     };
     let source: Arc<dyn Source> = Arc::clone(&shared) as Arc<dyn Source>;
     let web_settings = Arc::new(shared.options.web.clone());
+    let watch_web_files = async {
+        match web_files {
+            Some(files) => files.watch().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = web::run(listeners, web_settings, source, stop) => {}
         () = reload_on_hangup => {}
+        () = watch_web_files => {}
     }
     shared.remote.stop();
     let joined = tokio::task::spawn_blocking(move || {
@@ -197,8 +215,10 @@ impl Drop for NotifyOnDrop {
 }
 
 /// Tells where to look, on the standard output: the first thing a new user wants to know.
-fn announce(address: SocketAddr, telemetry_path: &str) {
-    let line = format!("stockade listens on http://{address}/ (metrics: http://{address}{telemetry_path})");
+fn announce(address: SocketAddr, web: &web::Settings) {
+    let scheme = if web.guard.as_ref().is_some_and(|guard| guard.speaks_tls()) { "https" } else { "http" };
+    let (base, path) = (format!("{scheme}://{address}"), &web.telemetry_path);
+    let line = format!("stockade listens on {base}/ (metrics: {base}{path})");
     let mut out = io::stdout().lock();
     // A full or closed standard output is no reason to stop: the log has the line then.
     if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
@@ -270,6 +290,7 @@ struct Shared {
     /// The dead that the newest expositions hold, by the snapshot's sequence number.
     in_flight: Mutex<InFlight>,
     remote: Remote,
+    web_files: Option<Arc<WebFiles>>,
     options: Options,
 }
 
@@ -359,7 +380,9 @@ impl Source for Shared {
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         Box::pin(async {
-            let loaded = tokio::task::block_in_place(|| self.load());
+            let (loaded, web) = tokio::task::block_in_place(|| {
+                (self.load(), self.web_files.as_ref().map_or(Ok(()), |files| files.reload()))
+            });
             self.own.reloaded(loaded.is_ok(), SystemTime::now());
             if let Some((_, reporter)) = &*self.enforcing.lock().unwrap_or_else(PoisonError::into_inner) {
                 reporter.reloaded(loaded.as_ref().err().map(String::as_str));
@@ -367,13 +390,13 @@ impl Source for Shared {
             match loaded {
                 Ok(()) => {
                     tracing::info!("the configuration was read again and is in force");
-                    Ok(())
+                    web
                 }
                 Err(problems) => {
                     tracing::error!(
                         "the old configuration stays in force, the new one is wrong:\n{problems}"
                     );
-                    Err(problems)
+                    Err(web.err().into_iter().fold(problems, |problems, web| format!("{problems}\n{web}")))
                 }
             }
         })
@@ -381,5 +404,13 @@ impl Source for Shared {
 
     fn observe(&self, request: RequestSeen) {
         self.own.answered(request.route.name(), request.code);
+    }
+
+    fn at_the_door(&self, event: DoorEvent) {
+        match event {
+            DoorEvent::HandshakeFailed(reason) => self.own.handshake_failed(reason.name()),
+            DoorEvent::AuthFailed(reason) => self.own.auth_failed(reason.name()),
+            DoorEvent::PasswordHashed { .. } => self.own.password_hashed(),
+        }
     }
 }

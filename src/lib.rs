@@ -11,7 +11,7 @@
 //! | [`policy`] | PURE: rules over snapshots: selectors, signals, conditions, ranking, the engine | `model` |
 //! | [`enforce`] | decisions to the kernel: guard rails and the ledger (PURE), the journal, the writes, the audit | `policy`, `kernel`, `model` |
 //! | [`metrics`] | PURE but for the program's own registry: snapshot to Prometheus text | `enforce`, `policy`, `model` |
-//! | [`config`] | YAML to a checked configuration, with every error located | `enforce`, `policy`, `model` |
+//! | [`config`] | YAML to a checked configuration, with every error located | `enforce`, `policy`, `model`, `web` |
 //! | [`record`] | PURE: what is shown of a cgroup as JSON, a format of its own | `model` |
 //! | [`web`] | the HTTP server, fed by a [`web::Source`] | `metrics`, `model`, `record` |
 //! | [`daemon`] | build, run, drain: the sampler's thread, signals, reload, readiness | all |

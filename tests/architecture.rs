@@ -13,7 +13,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("enforce", &["policy", "kernel", "model"]),
     ("metrics", &["enforce", "policy", "model"]),
-    ("config", &["enforce", "policy", "model"]),
+    ("config", &["enforce", "policy", "model", "web"]),
     ("record", &["model"]),
     ("web", &["metrics", "model", "record"]),
     ("daemon", EVERYTHING),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{Exit, PathArgs, host};
-use crate::config::{self, Config, RulePlace, Users};
+use crate::config::{self, Config, Problems, RulePlace, Users};
 use crate::kernel::capability::capabilities;
 use crate::kernel::layout::{Layout, LayoutError};
 use crate::kernel::survey::survey;
@@ -19,13 +19,19 @@ use crate::policy::capability::{Remark, Severity, judge};
 /// limits and policies are held against this host, too: what it cannot measure is an error, what it cannot set, or
 /// does otherwise, a warning. Drop-ins (policies.d/*.yaml beside a file) belong to it.
 /// With --host: the layout, where each controller comes from, what the kernel lacks and what that costs.
+/// With --web.config.file: a web configuration, and the certificates and keys that it names.
 /// Exits with 0 when all files are good, with 1 when one is not, and with 2 when the command line is wrong.
 #[derive(Debug, Args)]
-#[command(override_usage = "stockade check [OPTIONS] FILE…\n       stockade check [OPTIONS] --host [FILE…]")]
+#[command(
+    override_usage = "stockade check [OPTIONS] FILE…\n       stockade check [OPTIONS] --host [FILE…]\n       stockade check [OPTIONS] --web.config.file FILE"
+)]
 pub struct CheckArgs {
     /// The files to check.
-    #[arg(required_unless_present = "host", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["host", "web_config"], value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A web configuration to check, as `stockade serve` takes it.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
     /// Report what this host's kernel and this user's rights allow.
     #[arg(long)]
     pub host: bool,
@@ -65,23 +71,64 @@ impl CheckArgs {
                 }
             }
         }
+        if let Some(file) = &self.web_config
+            && !self.web(file, out, err)?
+        {
+            exit = Exit::Failed;
+        }
         let users = if self.no_host { Users::Elsewhere } else { Users::Host };
         for file in &self.files {
             let good = match config::load_of(Some(file), users) {
                 Ok(config) => self.good(file, &config, out, err)?,
-                Err(problems) => {
-                    match self.format {
-                        Format::Text => write!(err, "{problems}")?,
-                        Format::Json => writeln!(out, "{}", problems.to_json())?,
-                    }
-                    false
-                }
+                Err(problems) => self.bad(&problems, out, err)?,
             };
             if !good {
                 exit = Exit::Failed;
             }
         }
         Ok(exit)
+    }
+
+    /// Checks a web configuration, and tells whether it is good.
+    fn web(&self, file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<bool> {
+        let config = match config::web::load(file).config {
+            Ok(config) => config,
+            Err(problems) => return self.bad(&problems, out, err),
+        };
+        match self.format {
+            Format::Json => {
+                let nowhere = Value::Null;
+                let remark = |message: &String| {
+                    json!({
+                        "severity": Severity::Warning.name(),
+                        "rule": nowhere,
+                        "message": message,
+                        "file": nowhere,
+                        "line": nowhere,
+                        "column": nowhere,
+                    })
+                };
+                let remarks: Vec<Value> = config.remarks.iter().map(remark).collect();
+                let file = file.to_string_lossy();
+                writeln!(out, "{}", json!({"file": file, "ok": true, "problems": [], "remarks": remarks}))?;
+            }
+            Format::Text => {
+                for remark in &config.remarks {
+                    writeln!(err, "warning: {remark}")?;
+                }
+                writeln!(out, "{}: good", file.display())?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells what is wrong with a file, which is not good.
+    fn bad(&self, problems: &Problems, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<bool> {
+        match self.format {
+            Format::Text => write!(err, "{problems}")?,
+            Format::Json => writeln!(out, "{}", problems.to_json())?,
+        }
+        Ok(false)
     }
 
     /// Holds what a good file says against this host, and tells whether that is good too.

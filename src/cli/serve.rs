@@ -27,6 +27,10 @@ pub struct ServeArgs {
         value_parser = listen_address
     )]
     pub listen: Vec<SocketAddr>,
+    /// TLS, client certificates, users and passwords, and a bound on requests: a file (YAML) in the format of
+    /// Prometheus' exporter-toolkit. It is read again when it or a certificate changes.
+    #[arg(long = "web.config.file", value_name = "FILE", env = "STOCKADE_WEB_CONFIG_FILE")]
+    pub web_config: Option<PathBuf>,
     /// Where the metrics are.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,
@@ -232,6 +236,7 @@ impl ServeArgs {
                 enable_lifecycle: self.enable_lifecycle,
                 ..web::Settings::default()
             },
+            web_config: self.web_config,
             paths: self.paths.into(),
             collectors,
             watch: self.watch.0,

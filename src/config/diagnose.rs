@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::compile::{Config, RulePlace, compile};
+use super::conceal::conceal;
 use super::decode::Decoder;
-use super::place::{Issue, Written};
+use super::place::{Issue, Issues, Place, Written};
 use super::problem::{MOST_PROBLEMS, Mark, Problem, Problems};
 use super::raw::{RawConfig, RawDropIn};
 use super::tree::{NodeId, Tree};
@@ -55,6 +56,34 @@ pub(super) fn parse_all(main: &Source, drop_ins: &[Source], users: Users) -> Res
         problems.add(&document.source.file, text, document.problems);
     }
     if problems.list().is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// Reads and checks a document that stands alone and holds secrets: no message shows one.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn parse_secret<T: DeserializeOwned + Default, C>(
+    source: &Source,
+    check: impl FnOnce(&T, &Place<'_>, &mut Issues) -> C,
+    secrets: impl FnOnce(&Tree) -> Vec<Mark>,
+) -> Result<C, Problems> {
+    let mut found = Vec::with_capacity(1);
+    let raw: T = Document::read(source, &mut found);
+    let mut issues = Issues::default();
+    let checked = check(&raw, &Place::Document(0), &mut issues);
+    for issue in issues.into_vec() {
+        report(issue, &mut found);
+    }
+    let mut problems = Problems::new(&source.file);
+    if let Some(mut document) = found.pop() {
+        let text = document.source.text.as_deref().unwrap_or_default();
+        let secrets = document.tree.as_ref().map(secrets);
+        for problem in &mut document.problems {
+            problem.conceal(secrets.as_deref());
+        }
+        problems.add(&document.source.file, &conceal(text, secrets.as_deref()), document.problems);
+    }
+    if problems.list().is_empty() { Ok(checked) } else { Err(problems) }
 }
 
 /// One file, as far as it was understood.

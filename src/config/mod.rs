@@ -9,6 +9,7 @@
 
 mod by_hand;
 mod compile;
+mod conceal;
 mod decode;
 mod diagnose;
 mod place;
@@ -17,6 +18,7 @@ mod raw;
 mod tree;
 mod units;
 mod users;
+pub mod web;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -78,6 +78,15 @@ impl Problem {
         &self.expected
     }
 
+    /// Takes the value out of the message of what is wrong with a secret; of everything, where it is not known which
+    /// values are.
+    pub(super) fn conceal(&mut self, secrets: Option<&[Mark]>) {
+        let is_secret = secrets.is_none_or(|secrets| self.mark.is_some_and(|mark| secrets.contains(&mark)));
+        if let (true, Some(from), Some(to)) = (is_secret, self.message.find('`'), self.message.rfind('`')) {
+            self.message.replace_range(from..=to, "(not shown)");
+        }
+    }
+
     /// Keeps the line that it is on, and keeps the mark within that line.
     fn locate(&mut self, lines: &[&str]) {
         let Some(mark) = &mut self.mark else { return };

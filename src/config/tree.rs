@@ -76,9 +76,45 @@ impl Tree {
         }
     }
 
+    /// A scalar's text.
+    pub(super) fn text(&self, node: NodeId) -> Option<&str> {
+        match self.kind(node) {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// Where the value stands.
     pub(super) fn mark(&self, node: NodeId) -> Mark {
         self.nodes[node].mark
+    }
+
+    /// The entries of the document, if it is a mapping: each key's text, and the value.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, NodeId)> {
+        let entries = match self.kind(self.root) {
+            Kind::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().filter_map(|&(key, value)| match self.kind(key) {
+            Kind::Scalar { text, .. } => Some((text.as_str(), value)),
+            _ => None,
+        })
+    }
+
+    /// The value and all values in it, aliases and what they name included.
+    pub(super) fn within(&self, node: NodeId) -> Vec<NodeId> {
+        let mut found = vec![node];
+        let mut next = 0;
+        while let Some(&node) = found.get(next) {
+            next += 1;
+            match &self.nodes[node].kind {
+                Kind::Alias(target) => found.push(*target),
+                Kind::List(items) => found.extend(items),
+                Kind::Map(entries) => found.extend(entries.iter().map(|&(_, value)| value)),
+                Kind::Scalar { .. } => {}
+            }
+        }
+        found
     }
 
     /// Whether one of these is directly in the value.

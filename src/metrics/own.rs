@@ -41,6 +41,24 @@ const WEB_REQUESTS: Registered = Registered {
     labels: &["path", "code"],
     help: "Requests answered, by route and status.",
 };
+const HANDSHAKE_FAILURES: Registered = Registered {
+    name: "stockade_web_tls_handshake_failures_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    help: "TLS connections that did not come about, by reason.",
+};
+const AUTH_FAILURES: Registered = Registered {
+    name: "stockade_web_auth_failures_total",
+    kind: Kind::Counter,
+    labels: &["reason"],
+    help: "Requests without a user and the right password, by reason.",
+};
+const PASSWORDS_HASHED: Registered = Registered {
+    name: "stockade_web_password_hashes_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Passwords held against a hash; those that are remembered cost nothing and are not counted.",
+};
 
 const EVALUATION_DURATION: Registered = Registered {
     name: "stockade_evaluation_duration_seconds",
@@ -74,8 +92,19 @@ const WAKES: Registered = Registered {
 };
 
 /// Every family of the registry.
-pub(crate) const REGISTERED: &[Registered] =
-    &[SAMPLE_DURATION, RENDER_DURATION, WEB_REQUESTS, EVALUATION_DURATION, REACTION, DECISIONS, DRIFT, WAKES];
+pub(crate) const REGISTERED: &[Registered] = &[
+    SAMPLE_DURATION,
+    RENDER_DURATION,
+    WEB_REQUESTS,
+    HANDSHAKE_FAILURES,
+    AUTH_FAILURES,
+    PASSWORDS_HASHED,
+    EVALUATION_DURATION,
+    REACTION,
+    DECISIONS,
+    DRIFT,
+    WAKES,
+];
 
 /// Bucket bounds in seconds, from a few cgroups to hosts where a pass is too slow for its interval.
 const SAMPLE_BUCKETS: &[f64] =
@@ -121,9 +150,28 @@ pub(crate) struct Reload {
     pub(crate) succeeded: Option<SystemTime>,
 }
 
+impl Reload {
+    fn told(&mut self, successful: bool, at: SystemTime) {
+        self.successful = Some(successful);
+        if successful {
+            self.succeeded = Some(at);
+        }
+    }
+}
+
+/// How loading the web configuration went, where there is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WebReload {
+    /// Whether the newest one was taken, and when the newest good one was.
+    pub(crate) reload: Reload,
+    /// When the server's certificate runs out.
+    pub(crate) certificate_expiry: Option<SystemTime>,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     reload: Reload,
+    web: WebReload,
     process: ProcessStats,
 }
 
@@ -134,6 +182,9 @@ pub struct Own {
     samples: Histogram,
     renders: Histogram,
     requests: IntCounterVec,
+    handshake_failures: IntCounterVec,
+    auth_failures: IntCounterVec,
+    passwords_hashed: IntCounterVec,
     evaluations: Histogram,
     reactions: HistogramVec,
     decisions: IntCounterVec,
@@ -164,6 +215,9 @@ impl Own {
             samples: histogram(&registry, &SAMPLE_DURATION, SAMPLE_BUCKETS),
             renders: histogram(&registry, &RENDER_DURATION, RENDER_BUCKETS),
             requests: counters(&registry, &WEB_REQUESTS),
+            handshake_failures: counters(&registry, &HANDSHAKE_FAILURES),
+            auth_failures: counters(&registry, &AUTH_FAILURES),
+            passwords_hashed: counters(&registry, &PASSWORDS_HASHED),
             registry,
             state: Mutex::default(),
         }
@@ -182,6 +236,36 @@ impl Own {
     /// A request was answered. `path` is the route, never the client's own text: each one is a series for ever.
     pub fn answered(&self, path: &'static str, code: u16) {
         self.requests.with_label_values(&[path, itoa::Buffer::new().format(code)]).inc();
+    }
+
+    /// A TLS connection did not come about, for one of a few reasons.
+    pub fn handshake_failed(&self, reason: &'static str) {
+        self.handshake_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// Makes the series of handshakes that may fail, at zero: an increase from nothing is seen by no alert.
+    pub fn expect_handshakes(&self, reasons: impl Iterator<Item = &'static str>) {
+        for reason in reasons {
+            let _ = self.handshake_failures.with_label_values(&[reason]);
+        }
+    }
+
+    /// Makes the series of requests that may not be let in, at zero.
+    pub fn expect_auths(&self, reasons: impl Iterator<Item = &'static str>) {
+        for reason in reasons {
+            let _ = self.auth_failures.with_label_values(&[reason]);
+        }
+        let _ = self.passwords_hashed.with_label_values::<&str>(&[]);
+    }
+
+    /// A request was not let in, for one of a few reasons.
+    pub fn auth_failed(&self, reason: &'static str) {
+        self.auth_failures.with_label_values(&[reason]).inc();
+    }
+
+    /// A password was held against a hash.
+    pub fn password_hashed(&self) {
+        self.passwords_hashed.with_label_values::<&str>(&[]).inc();
     }
 
     /// Every rule was judged, which took so long.
@@ -228,11 +312,19 @@ impl Own {
 
     /// A configuration was loaded and taken, or was refused.
     pub fn reloaded(&self, successful: bool, at: SystemTime) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).reload.told(successful, at);
+    }
+
+    /// A web configuration was loaded and is in force, with a certificate that runs out then.
+    pub fn web_reloaded(&self, at: SystemTime, certificate_expiry: Option<SystemTime>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.reload.successful = Some(successful);
-        if successful {
-            state.reload.succeeded = Some(at);
-        }
+        state.web.reload.told(true, at);
+        state.web.certificate_expiry = certificate_expiry;
+    }
+
+    /// A web configuration was refused, and the one before stays in force.
+    pub fn web_refused(&self, at: SystemTime) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).web.reload.told(false, at);
     }
 
     /// Takes what `process_…` shows from now on.
@@ -240,9 +332,9 @@ impl Own {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).process = process;
     }
 
-    pub(crate) fn told(&self) -> (Reload, ProcessStats) {
+    pub(crate) fn told(&self) -> (Reload, WebReload, ProcessStats) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.reload, state.process)
+        (state.reload, state.web, state.process)
     }
 
     /// Appends the registry's families.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{ProcessStats, Snapshot};
 
-use super::own::{Enforcement, Reload};
+use super::own::{Enforcement, Reload, WebReload};
 use super::text::{self, Scale};
 
 /// Everything that the program tells about itself beside its registry.
@@ -19,6 +19,8 @@ pub(crate) struct Program<'a> {
     pub(crate) dropped: u64,
     /// The newest reload of the configuration, and the newest good one.
     pub(crate) reload: Reload,
+    /// The same of the web configuration.
+    pub(crate) web: WebReload,
     /// What enforcement is about to do.
     pub(crate) enforcement: Enforcement,
     /// The process as the kernel sees it.

@@ -110,10 +110,18 @@ pub fn render(snapshot: &Snapshot, options: &Options, own: &Own, out: &mut Vec<u
             counts.series += cgroup_family(family, snapshot, blocks, out);
         });
     }
-    let (reload, process) = own.told();
+    let (reload, web, process) = own.told();
     let enforcement = own.enforcement();
-    let program =
-        Program { snapshot, age: options.age, series: counts.series, dropped, reload, process, enforcement };
+    let program = Program {
+        snapshot,
+        age: options.age,
+        series: counts.series,
+        dropped,
+        reload,
+        web,
+        process,
+        enforcement,
+    };
     for family in families.iter().filter(|family| !family.of_cgroups()) {
         with_header(family, options.format, out, |out| other_family(family, &program, out));
     }

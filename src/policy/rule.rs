@@ -173,10 +173,19 @@ pub enum Amount {
 /// Who is told, and how. The log and the audit always are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
-    /// Where to POST a message as Alertmanager sends them to a webhook receiver; `http://` only.
-    pub webhook: Option<String>,
+    /// Where to POST a message as Alertmanager sends them to a webhook receiver.
+    pub webhook: Option<Webhook>,
     /// A command and its arguments; it gets the message as JSON on its standard input.
     pub hook: Option<Hook>,
+}
+
+/// A receiver of messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its address, `http://` or `https://`.
+    pub address: String,
+    /// The authorities that may have signed its certificate (PEM); without it, those that the host trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A command to run.

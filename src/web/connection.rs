@@ -12,25 +12,55 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::body::{Answer, Progress, Sending};
+use super::guard::DoorEvent;
 use super::routes::Routes;
+use super::tls::{self, HandshakeFailure};
 
 /// Headers of a request at most, and what hyper may buffer for writing.
 const MAX_HEADERS: usize = 16 * 1024;
 
 /// How long a closing connection waits for the client's end, so that what the client still sends does not make the
 /// kernel reset the connection and throw away an answer on its way.
-const LINGER: Duration = Duration::from_millis(500);
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 /// How much is read and thrown away in that time.
-const LINGER_BYTES: usize = 256 * 1024;
+pub(super) const LINGER_BYTES: usize = 256 * 1024;
 
-/// Serves a stream until the client leaves, a timeout cuts it off, or, once `stopping` is true, the running request
-/// is answered. The stream is any: TCP today, TLS over it when that comes.
-pub(super) async fn serve<S>(stream: S, routes: Arc<Routes>, mut stopping: watch::Receiver<bool>)
+/// Serves a client, over TLS where that is spoken, until it leaves, a timeout cuts it off, or, once `stopping` is
+/// true, the running request is answered.
+pub(super) async fn attend(stream: TcpStream, routes: Arc<Routes>, mut stopping: watch::Receiver<bool>) {
+    let guard = routes.settings.guard.as_ref().map(|guard| guard.tls());
+    let Some((Some(config), mut protection)) = guard else {
+        return serve(stream, routes, stopped(&mut stopping)).await;
+    };
+    let timeout = routes.settings.handshake_timeout;
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(timeout, tls::shake_hands(stream, config)) => shaken,
+        // Nothing was asked yet.
+        () = stopped(&mut stopping) => return,
+    };
+    match shaken.unwrap_or(Err(HandshakeFailure::Timeout)) {
+        Ok(stream) => {
+            let ending = async {
+                tokio::select! {
+                    () = stopped(&mut stopping) => {}
+                    _ = protection.changed() => {}
+                }
+            };
+            serve(stream, routes, ending).await;
+        }
+        Err(failure) => routes.source.at_the_door(DoorEvent::HandshakeFailed(failure)),
+    }
+}
+
+/// Serves a stream until the client leaves, a timeout cuts it off, or, once `ending` has come, the running request is
+/// answered.
+async fn serve<S>(stream: S, routes: Arc<Routes>, ending: impl Future<Output = ()>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -52,7 +82,7 @@ where
     let mut connection = std::pin::pin!(builder.serve_connection(io, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = stopped(&mut stopping) => {
+        () = ending => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -14,8 +14,18 @@
 //! Nothing but reload changes anything, and nothing here reads a kernel file: every answer comes from the newest
 //! snapshot of a [`Source`]. Rendering is CPU work and runs on blocking threads.
 //!
+//! # Who may ask
+//!
+//! A [`Guard`] says, by what `--web.config.file` says ([`Protection`]): TLS, client certificates, users and passwords,
+//! and a bound on requests. It stands before every route, `/-/healthy` and `/-/ready` too, as in every program that
+//! takes this file: a probe needs a user, or a look at the port alone. In this order: the handshake, the bound on
+//! requests (429), the user (401), and only then is the request looked at. HTTP/1.1 is all that is spoken.
+//!
 //! # What a client can cost
 //!
+//! - A TLS handshake takes at most [`Settings::handshake_timeout`], and counts as a connection.
+//! - One password is checked at a time, off the async threads, and within the time of an answer; what came of it is
+//!   remembered.
 //! - At most [`Settings::max_connections`] connections are served. Further clients wait in the kernel's backlog, one
 //!   per listener accepted and waiting; nobody is turned away, and the timeouts below make room.
 //! - Headers are at most 16 KiB and 100 lines (431), and arrive within [`Settings::header_timeout`], which is also
@@ -28,14 +38,18 @@
 //!   `Transfer-Encoding` is refused, so that nothing in a body can pass for a request.
 
 mod api;
+mod auth;
 mod body;
 mod cache;
 mod connection;
+mod guard;
 mod negotiate;
 mod page;
 mod query;
+mod rate;
 mod routes;
 mod server;
+pub mod tls;
 
 use std::future::Future;
 use std::io;
@@ -46,6 +60,9 @@ use std::time::Duration;
 use crate::metrics::Format;
 use crate::model::{CollectorSet, Snapshot};
 
+pub use auth::{AuthFailure, BadHash, PasswordHash, Users};
+pub use guard::{DoorEvent, Guard, Protection};
+pub use rate::RateLimit;
 pub use routes::Route;
 pub use server::{BindError, bind, run};
 
@@ -74,6 +91,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// A request has been answered: for the program's own metrics.
     fn observe(&self, request: RequestSeen);
+
+    /// Somebody was turned away at the door, or a password was checked: for the program's own metrics.
+    fn at_the_door(&self, event: DoorEvent);
 }
 
 /// What to render of a snapshot.
@@ -107,6 +127,10 @@ pub struct Settings {
     pub enable_lifecycle: bool,
     /// Connections served at a time, over all listeners; at least one.
     pub max_connections: usize,
+    /// Who may connect and ask; `None` lets everybody in, without TLS.
+    pub guard: Option<Arc<Guard>>,
+    /// How long a client may take to agree on keys, where TLS is spoken.
+    pub handshake_timeout: Duration,
     /// How long a client may take to send a request's headers, and may keep an idle connection.
     pub header_timeout: Duration,
     /// How long an answer may take to compute.
@@ -124,6 +148,8 @@ impl Default for Settings {
             max_requests: 40,
             enable_lifecycle: false,
             max_connections: 512,
+            guard: None,
+            handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),

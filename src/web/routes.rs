@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::body::Reply;
 use super::cache::{Cache, Packed};
+use super::guard::Denied;
 use super::negotiate::{self, Encoding};
 use super::{Exposition, RequestSeen, Settings, Source, api, page, query};
 use crate::model::{CollectorSet, Snapshot};
@@ -109,19 +110,18 @@ impl Routes {
         // The body goes unread: hyper closes the connection behind one that has not all arrived.
         let (head, _) = request.into_parts();
         let route = self.route(head.uri.path());
-        let mut answer = match refusal(&head, route) {
-            Some(refusal) => refusal,
-            None => tokio::time::timeout(self.settings.request_timeout, self.dispatch(route, &head))
-                .await
-                .unwrap_or_else(|_| {
-                    text(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long to make")
-                }),
-        };
+        let made = tokio::time::timeout(self.settings.request_timeout, self.admit_and_dispatch(route, &head));
+        let mut answer = made
+            .await
+            .unwrap_or_else(|_| text(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long to make"));
         let length = answer.body().left();
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        if let Some(guard) = &self.settings.guard {
+            headers.extend(guard.headers());
+        }
         if has_body(&head.headers) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -141,6 +141,18 @@ impl Routes {
             "/api/v1/cgroups" => Route::Cgroups,
             "/api/v1/cgroup" => Route::Cgroup,
             _ => Route::Unknown,
+        }
+    }
+
+    async fn admit_and_dispatch(&self, route: Route, head: &Parts) -> Answer {
+        if let Some(guard) = &self.settings.guard
+            && let Err(denied) = guard.admit(&head.headers, |event| self.source.at_the_door(event)).await
+        {
+            return turned_away(denied);
+        }
+        match refusal(head, route) {
+            Some(refusal) => refusal,
+            None => self.dispatch(route, head).await,
         }
     }
 
@@ -274,6 +286,23 @@ impl Routes {
 fn busy(refuse: fn(StatusCode, &'static str) -> Answer) -> Answer {
     let message = "as many requests are being answered as --web.max-requests allows: try again";
     retry_soon(refuse(StatusCode::SERVICE_UNAVAILABLE, message))
+}
+
+/// Not let in.
+fn turned_away(denied: Denied) -> Answer {
+    match denied {
+        Denied::TooMany => {
+            let message =
+                "more requests come than rate_limit of the web configuration lets through: try again";
+            retry_soon(text(StatusCode::TOO_MANY_REQUESTS, message))
+        }
+        Denied::Unauthorized => {
+            let mut refused = text(StatusCode::UNAUTHORIZED, "a user and the right password are needed");
+            let challenge = HeaderValue::from_static("Basic realm=\"Stockade\", charset=\"UTF-8\"");
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            refused
+        }
+    }
 }
 
 /// Why a request is not even looked at, if it is not.

@@ -109,7 +109,7 @@ async fn accept(
                 while connections.try_join_next().is_some() {}
                 let (routes, stopping) = (Arc::clone(&routes), stopping.clone());
                 connections.spawn(async move {
-                    connection::serve(stream, routes, stopping).await;
+                    connection::attend(stream, routes, stopping).await;
                     drop(permit);
                 });
             }

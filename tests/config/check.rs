@@ -20,7 +20,7 @@ fn captured(name: &str) -> PathArgs {
 fn run(files: &[&Path], host: Option<&str>, format: Format) -> (Exit, String, String) {
     let files: Vec<PathBuf> = files.iter().map(|file| file.to_path_buf()).collect();
     let paths = captured(host.unwrap_or("6.12-unified"));
-    let args = CheckArgs { files, host: false, no_host: host.is_none(), paths, format };
+    let args = CheckArgs { files, web_config: None, host: false, no_host: host.is_none(), paths, format };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = args.run(&mut out, &mut err).expect("a buffer takes all");
     let text = |bytes| String::from_utf8(bytes).expect("answers are text");

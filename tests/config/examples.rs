@@ -69,7 +69,7 @@ fn check_finds_every_example_good() {
     let files = files();
     let paths =
         PathArgs { procfs: "/nowhere".into(), sysfs: "/nowhere".into(), cgroupfs: None, rootfs: "/".into() };
-    let args = CheckArgs { files, host: false, no_host: true, paths, format: Format::Text };
+    let args = CheckArgs { files, web_config: None, host: false, no_host: true, paths, format: Format::Text };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     assert_eq!(args.run(&mut out, &mut err).unwrap(), Exit::Done);
     assert_eq!(String::from_utf8(err).unwrap(), "");

@@ -5,6 +5,7 @@ mod examples;
 mod files;
 mod refusals;
 mod rules;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

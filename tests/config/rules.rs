@@ -7,7 +7,9 @@ use stockade::config::{self, Users};
 use stockade::enforce::safety::{Budget, Safety, Writer};
 use stockade::model::{IoRate, Knob, Limit, OwnerLabel, Value};
 use stockade::policy::condition::{Compare, Condition, Of, Test, Threshold};
-use stockade::policy::rule::{Action, Amount, Cooldown, Kill, Mode, Notify, OnDrift, Policy, Setting, Step};
+use stockade::policy::rule::{
+    Action, Amount, Cooldown, Kill, Mode, Notify, OnDrift, Policy, Setting, Step, Webhook,
+};
 use stockade::policy::signal::{Resource, Signal, Stall, Window};
 
 use super::parse;
@@ -52,7 +54,7 @@ policies:
     clear: {signal: memory.pressure.full.avg10, of: parent, below: 15%, for: 30s}
     victim: {rank: [memory.anon, memory.growth], at_least: {memory.anon: 256MiB}, max: 2}
     steps:
-      - {notify: {webhook: "http://127.0.0.1:9095/x", hook: {command: [/bin/page, oncall], timeout: 3s}}}
+      - {notify: {webhook: "https://127.0.0.1:9095/x", ca_file: /etc/ca.crt, hook: {command: [/bin/page, oncall], timeout: 3s}}}
       - {set: {memory.high: 90% of current}, at_least: 128MiB, ttl: 3m, relieved_within: 21s}
       - {reclaim: {amount: 10% of current}}
       - {freeze: {ttl: 30s}, relieved_within: 10s}
@@ -147,7 +149,8 @@ fn steps_are_as_written() {
         arguments: vec!["oncall".to_owned()],
         timeout: seconds(3),
     };
-    let webhook = Some("http://127.0.0.1:9095/x".to_owned());
+    let webhook =
+        Some(Webhook { address: "https://127.0.0.1:9095/x".to_owned(), ca_file: Some("/etc/ca.crt".into()) });
     let high = Setting { knob: Knob::MemoryHigh, amount: Amount::OfCurrent(0.9), at_least: Some(128 * MIB) };
     let expected = [
         step(Action::Notify(Notify { webhook, hook: Some(hook) }), None, 0),

@@ -4,6 +4,8 @@
 
 mod apply;
 mod audit;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod fake;
 mod journal;
 mod ledger;

@@ -15,8 +15,12 @@ use stockade::enforce::order::{Deed, Order};
 use stockade::enforce::stats::Stats;
 use stockade::policy::condition::Truth;
 use stockade::policy::decision::{Evidence, Finding};
-use stockade::policy::rule::{Hook, Notify};
+use stockade::policy::rule::{Hook, Notify, Webhook};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::certificates::{Authority, Identity};
 use crate::fake::identity;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -68,6 +72,40 @@ fn order(notify: &Notify) -> Order {
     }
 }
 
+/// Told by a webhook alone.
+fn to(address: &str, ca_file: Option<&Path>) -> Notify {
+    let webhook = Webhook { address: address.to_owned(), ca_file: ca_file.map(Path::to_owned) };
+    Notify { webhook: Some(webhook), hook: None }
+}
+
+/// Answers one request over TLS, and gives its body; an error where no request came.
+fn secure_receiver(identity: &Identity) -> (String, JoinHandle<std::io::Result<Json>>) {
+    let chain = vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(&identity.key).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://{}/hook", listener.local_addr().unwrap());
+    let serve = move || {
+        let (stream, _) = listener.accept()?;
+        let mut reader = BufReader::new(StreamOwned::new(ServerConnection::new(config).unwrap(), stream));
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head)? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let head = head.to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        reader.read_exact(&mut body)?;
+        reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+        Ok(serde_json::from_slice(&body).unwrap())
+    };
+    (address, thread::spawn(serve))
+}
+
 /// Answers so many requests with a status, and gives what came: the head in small letters, and the body.
 fn receiver(status: &'static str, requests: usize) -> (String, JoinHandle<Vec<(String, Json)>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -97,7 +135,7 @@ fn receiver(status: &'static str, requests: usize) -> (String, JoinHandle<Vec<(S
 fn a_webhook_is_told_as_alertmanager_tells_it() {
     let bench = Bench::new();
     let (address, receiver) = receiver("200 OK", 2);
-    let notify = Notify { webhook: Some(address.clone()), hook: None };
+    let notify = to(&address, None);
     bench.notifier.resolved(&order(&notify));
     bench.notifier.send(&order(&notify), &notify).unwrap();
     let first = bench.next();
@@ -137,10 +175,10 @@ fn a_webhook_that_refuses_or_is_not_there_is_a_failure_with_its_reason() {
     for (address, why) in [
         (refusing, "answered 503"),
         (gone, "cannot connect"),
-        ("https://127.0.0.1/".to_owned(), "starts with http://"),
+        ("ftp://127.0.0.1/".to_owned(), "starts with https:// or http://"),
         ("nonsense nonsense".to_owned(), "no address"),
     ] {
-        let notify = Notify { webhook: Some(address.clone()), hook: None };
+        let notify = to(&address, None);
         bench.notifier.send(&order(&notify), &notify).unwrap();
         let reason = bench.next().result.unwrap_err();
         assert!(reason.contains(why) && reason.contains(&address), "{reason}");
@@ -150,12 +188,43 @@ fn a_webhook_that_refuses_or_is_not_there_is_a_failure_with_its_reason() {
 }
 
 #[test]
+fn a_webhook_over_tls_is_told_if_its_certificate_is_one_that_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new(directory.path(), "authority");
+    let foreign = Authority::new(directory.path(), "foreign");
+    let server = authority.server("server");
+    let bench = Bench::new();
+    let tell = |ca_file: Option<&Path>| {
+        let (address, receiver) = secure_receiver(&server);
+        let notify = to(&address, ca_file);
+        bench.notifier.send(&order(&notify), &notify).unwrap();
+        (bench.next().result, receiver)
+    };
+    let (result, receiver) = tell(Some(&authority.certificate));
+    assert_eq!(result, Ok("200 OK".to_owned()));
+    assert_eq!(receiver.join().unwrap().unwrap()["status"], "firing");
+    // Another authority's, and those that the host trusts, of which this one is none.
+    for ca_file in [Some(&*foreign.certificate), None] {
+        let (result, receiver) = tell(ca_file);
+        let reason = result.unwrap_err();
+        assert!(reason.contains("`ca_file` beside `webhook`"), "{reason}");
+        if ca_file.is_some() {
+            assert!(reason.contains("UnknownIssuer") && receiver.join().unwrap().is_err(), "{reason}");
+        }
+    }
+    let missing = directory.path().join("missing.crt");
+    let notify = to("https://127.0.0.1:1/", Some(&missing));
+    bench.notifier.send(&order(&notify), &notify).unwrap();
+    let reason = bench.next().result.unwrap_err();
+    assert!(reason.contains("missing.crt cannot be read"), "{reason}");
+}
+
+#[test]
 fn what_does_not_fit_is_dropped_and_counted_and_nobody_waits() {
     let bench = Bench::new();
     // Accepts, and never answers: the first message waits for it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let webhook = Some(format!("http://{}", listener.local_addr().unwrap()));
-    let notify = Notify { webhook, hook: None };
+    let notify = to(&format!("http://{}", listener.local_addr().unwrap()), None);
     let results: Vec<_> = (0..200).map(|_| bench.notifier.send(&order(&notify), &notify)).collect();
     let dropped = results.iter().filter(|result| result.is_err()).count() as u64;
     assert!(dropped >= 200 - 64 - 1 - 1, "{dropped}");

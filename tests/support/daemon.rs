@@ -44,8 +44,16 @@ impl Daemon {
         Self::start(&[&["--config", config], flags].concat())
     }
 
-    /// Starts whatever ends in a `stockade serve` that announces itself on its standard output.
-    pub fn from_command(mut command: Command) -> Self {
+    /// Starts whatever ends in a `stockade serve` that announces itself on its standard output, and waits until it is
+    /// ready.
+    pub fn from_command(command: Command) -> Self {
+        let daemon = Self::announced(command);
+        eventually("the daemon is ready", || (daemon.get("/-/ready").status == 200).then_some(()));
+        daemon
+    }
+
+    /// Starts one that may not answer everybody, and waits until it has announced itself.
+    pub fn announced(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -65,16 +73,14 @@ impl Daemon {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         stdout.read_line(&mut announced).expect("a line or the end");
         let address = announced
-            .strip_prefix("stockade listens on http://")
-            .and_then(|rest| rest.split('/').next())
+            .strip_prefix("stockade listens on ")
+            .and_then(|rest| rest.split('/').nth(2))
             .and_then(|address| address.parse().ok());
         let Some(address) = address else {
             let code = child.wait();
             panic!("no address in {announced:?} ({code:?}): {}", log.lock().expect("a log"));
         };
-        let daemon = Self { child, address, log };
-        eventually("the daemon is ready", || (daemon.get("/-/ready").status == 200).then_some(()));
-        daemon
+        Self { child, address, log }
     }
 
     /// Its process id.

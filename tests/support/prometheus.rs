@@ -1,5 +1,7 @@
 //! A real Prometheus that scrapes what it is told to, and answers queries.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,13 +22,18 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes each target every second, under the name of its job.
     pub fn start(targets: &[(&str, SocketAddr)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
         let jobs: String = targets
             .iter()
             .map(|(job, target)| {
                 format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
             })
             .collect();
+        Self::with_jobs(&jobs)
+    }
+
+    /// Starts one with these items of `scrape_configs`.
+    pub fn with_jobs(jobs: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("prometheus.yml");
         fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
             .expect("a file");

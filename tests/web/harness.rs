@@ -13,7 +13,7 @@ use stockade::model::{
     Cgroup, Collector, CollectorSet, Control, Controls, Field, Host, Identity, LayoutKind, Limit, Owner,
     OwnerLabel, Readings, Report, Snapshot, WatchMethod, display_path,
 };
-use stockade::web::{self, Exposition, RequestSeen, Settings, Source};
+use stockade::web::{self, DoorEvent, Exposition, RequestSeen, Settings, Source};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -52,6 +52,7 @@ pub(crate) struct Fake {
     pub(crate) renderings: AtomicUsize,
     pub(crate) reload: Mutex<Result<(), String>>,
     pub(crate) seen: Mutex<Vec<RequestSeen>>,
+    pub(crate) events: Mutex<Vec<DoorEvent>>,
     rendering: mpsc::SyncSender<()>,
     carried: mpsc::SyncSender<u64>,
 }
@@ -88,6 +89,10 @@ impl Source for Fake {
     fn observe(&self, request: RequestSeen) {
         self.seen.lock().expect("no test panics with it").push(request);
     }
+
+    fn at_the_door(&self, event: DoorEvent) {
+        self.events.lock().expect("no test panics with it").push(event);
+    }
 }
 
 /// A running server.
@@ -120,6 +125,7 @@ impl Server {
             renderings: AtomicUsize::new(0),
             reload: Mutex::new(Ok(())),
             seen: Mutex::new(Vec::new()),
+            events: Mutex::new(Vec::new()),
             rendering: rendering_sender,
             carried: carried_sender,
         });

@@ -2,6 +2,10 @@
 
 mod answers;
 mod api;
+#[path = "../support/certificates.rs"]
+mod certificates;
+mod door;
 mod harness;
 mod limits;
 mod shutdown;
+mod tls;

@@ -11,7 +11,7 @@ use crate::config::place::{Issues, Place};
 use crate::config::raw::{RawFreeze, RawHook, RawKill, RawNotify, RawReclaim, RawSet, RawStep};
 use crate::config::units;
 use crate::enforce::safety::Safety;
-use crate::policy::rule::{Action, Amount, Hook, Kill, Notify, Setting, Step};
+use crate::policy::rule::{Action, Amount, Hook, Kill, Notify, Setting, Step, Webhook};
 
 /// How many steps a policy may have.
 const MOST: usize = 16;
@@ -196,18 +196,34 @@ fn kill(raw: &RawKill, at: &Place<'_>, issues: &mut Issues) -> Kill {
 }
 
 fn notify(raw: &RawNotify, at: &Place<'_>, issues: &mut Issues) -> Notify {
-    if let Some(webhook) = &raw.webhook {
-        let uri = webhook.parse::<Uri>().ok();
-        let good = uri.is_some_and(|uri| {
-            uri.scheme_str() == Some("http") && uri.host().is_some_and(|host| !host.is_empty())
-        });
-        if !good {
-            let expected = "expected `http://HOST[:PORT]/PATH`; to send through TLS, name a local proxy";
-            issues.add(&at.key("webhook"), format!("`{webhook}` is no address of a webhook"), expected);
+    let webhook = webhook(raw, at, issues);
+    let hook = raw.hook.as_ref().and_then(|raw| hook(raw, &at.key("hook"), issues));
+    Notify { webhook, hook }
+}
+
+fn webhook(raw: &RawNotify, at: &Place<'_>, issues: &mut Issues) -> Option<Webhook> {
+    let uri = raw.webhook.as_ref().and_then(|webhook| webhook.parse::<Uri>().ok());
+    let scheme =
+        uri.as_ref().filter(|uri| uri.host().is_some_and(|host| !host.is_empty())).and_then(Uri::scheme_str);
+    if let Some(webhook) = &raw.webhook
+        && !matches!(scheme, Some("http" | "https"))
+    {
+        let expected = "expected `https://HOST[:PORT]/PATH` or `http://HOST[:PORT]/PATH`";
+        issues.add(&at.key("webhook"), format!("`{webhook}` is no address of a webhook"), expected);
+    }
+    if let Some(ca_file) = &raw.ca_file {
+        let place = at.key("ca_file");
+        if !Path::new(ca_file).is_absolute() {
+            let expected = "expected one, such as `/etc/stockade/receivers.crt`";
+            issues.add(&place, format!("`{ca_file}` is no absolute path"), expected);
+        } else if scheme == Some("http") || raw.webhook.is_none() {
+            let expected = "expected `webhook: https://HOST[:PORT]/PATH` beside it, or no `ca_file`";
+            issues.add(&place, "no receiver shows a certificate", expected).against =
+                Some(at.key("webhook").written());
         }
     }
-    let hook = raw.hook.as_ref().and_then(|raw| hook(raw, &at.key("hook"), issues));
-    Notify { webhook: raw.webhook.clone(), hook }
+    let ca_file = raw.ca_file.as_ref().map(PathBuf::from);
+    raw.webhook.clone().map(|address| Webhook { address, ca_file })
 }
 
 fn hook(raw: &RawHook, at: &Place<'_>, issues: &mut Issues) -> Option<Hook> {

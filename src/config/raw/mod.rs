@@ -14,7 +14,7 @@ use serde::Deserialize;
 pub(super) use collect::{RawCollect, RawLabels};
 pub(super) use rules::{RawCondition, RawLimit, RawMatch, RawMatcher, RawPolicy, RawVictim};
 pub(super) use safety::RawSafety;
-pub(super) use scalars::RawText;
+pub(super) use scalars::{RawDuration, RawText};
 pub(super) use steps::{
     RawFreeze, RawHook, RawIoMax, RawKill, RawNotify, RawReclaim, RawSet, RawSignal, RawStep,
 };
@@ -56,4 +56,4 @@ macro_rules! named {
         }
     };
 }
-use named;
+pub(super) use named;

@@ -81,6 +81,7 @@ fn written<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) ->
 )]
 pub(in crate::config) struct RawNotify {
     pub(in crate::config) webhook: Option<String>,
+    pub(in crate::config) ca_file: Option<String>,
     pub(in crate::config) hook: Option<RawHook>,
 }
 

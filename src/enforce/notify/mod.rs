@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use super::ledger::{Key, key_of};
 use super::order::Order;
 use super::stats::{Stats, lock};
-use crate::policy::rule::{Hook, Notify};
+use crate::policy::rule::{Hook, Notify, Webhook};
 use message::{Message, Status};
 
 /// How many messages may wait for one way.
@@ -45,7 +45,7 @@ pub struct Notified {
 /// Sends messages.
 #[derive(Clone, Debug)]
 pub struct Notifier {
-    webhooks: SyncSender<(String, Message)>,
+    webhooks: SyncSender<(Webhook, Message)>,
     hooks: SyncSender<(Hook, Message)>,
     /// By rule and cgroup.
     firing: Arc<Mutex<Told>>,
@@ -71,8 +71,9 @@ impl Notifier {
     pub fn start(stats: Arc<Stats>, report: impl Fn(Notified) + Clone + Send + 'static) -> io::Result<Self> {
         let client = webhook::Client::new()?;
         let told = report.clone();
-        let send = move |to: &String, message: &Message| client.post(to, &message.json().to_string());
-        let webhooks = way("webhook", Arc::clone(&stats), String::clone, send, told)?;
+        let send = move |to: &Webhook, message: &Message| client.post(to, &message.json().to_string());
+        let address = |to: &Webhook| to.address.clone();
+        let webhooks = way("webhook", Arc::clone(&stats), address, send, told)?;
         let name = |hook: &Hook| hook.program.display().to_string();
         let hooks = way("hook", Arc::clone(&stats), name, hook::run, report)?;
         Ok(Self { webhooks, hooks, firing: Arc::default(), stats })

@@ -216,6 +216,29 @@ pub(super) const FAMILIES: &[Family] = &[
         },
         "When the configuration in use was loaded.",
     ),
+    gauge(
+        "stockade_web_config_last_reload_successful",
+        |program, series| known(series, program.web.reload.successful.map(u64::from)),
+        "Whether the newest web configuration is the one in use (1) or was refused (0), its certificates included.",
+    ),
+    gauge(
+        "stockade_web_config_last_reload_success_timestamp_seconds",
+        |program, series| {
+            if let Some(at) = program.web.reload.succeeded {
+                series.seconds(&[], since_epoch(at));
+            }
+        },
+        "When the web configuration in use was loaded.",
+    ),
+    gauge(
+        "stockade_web_certificate_expiry_timestamp_seconds",
+        |program, series| {
+            if let Some(at) = program.web.certificate_expiry {
+                series.seconds(&[], since_epoch(at));
+            }
+        },
+        "When the certificate that is served runs out.",
+    ),
     process(
         Kind::Counter,
         "process_cpu_seconds_total",

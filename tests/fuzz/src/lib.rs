@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod seeds;
 pub mod values;
 pub mod web;
+pub mod web_config;
 pub mod wire;
 
 use peak_alloc::PeakAlloc;
@@ -22,13 +23,14 @@ use peak_alloc::PeakAlloc;
 pub type Check = fn(&[u8]);
 
 /// Every check by its target's name.
-pub const CHECKS: [(&str, Check); 7] = [
+pub const CHECKS: [(&str, Check); 8] = [
     ("config", config::check),
     ("files", files::check),
     ("layout", layout::check),
     ("metrics", metrics::check),
     ("values", values::check),
     ("web", web::check),
+    ("web_config", web_config::check),
     ("wire", wire::check),
 ];
 

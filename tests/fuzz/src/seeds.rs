@@ -43,6 +43,13 @@ const INLINE: &[(&str, &[u8])] = &[
         40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd\n\
         41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n"),
     ("files", b"\x00"),
+    ("web_config", include_bytes!("../../../deploy/web-config.yml")),
+    ("web_config", b"tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: ca.crt,\n\
+        client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a], min_version: TLS13}\n"),
+    ("web_config", b"tls_server_config: {cert_file: a.any, key_file: b.any, max_version: TLS12,\n\
+        cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256], curve_preferences: [X25519]}\n"),
+    ("web_config", b"http_server_config: {http2: true, headers: {X-Frame-Options: deny}}\n\
+        rate_limit: {interval: 1s, burst: 5}\nbasic_auth_users: {alice: hunter2, bob: &x \"y\", c: *x}\n"),
 ];
 
 /// Writes a target's seeds into the directory that `STOCKADE_SEEDS` names, if it names one.
