@@ -1,5 +1,7 @@
 //! A real Prometheus that scrapes what it is told to, and answers queries.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,6 +22,11 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes each target every second, under the name of its job.
     pub fn start(targets: &[(&str, SocketAddr)]) -> Self {
+        Self::configured(targets, "", "")
+    }
+
+    /// Starts one with more in its configuration: under `global`, as `key: value, …`, and after the scrapes, as YAML.
+    pub fn configured(targets: &[(&str, SocketAddr)], global: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let jobs: String = targets
             .iter()
@@ -28,8 +35,11 @@ impl Prometheus {
             })
             .collect();
         let config = directory.path().join("prometheus.yml");
-        fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
-            .expect("a file");
+        fs::write(
+            &config,
+            format!("global: {{scrape_interval: 1s, {global}}}\nscrape_configs:\n{jobs}{more}"),
+        )
+        .expect("a file");
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
@@ -96,7 +106,7 @@ impl Drop for Prometheus {
 }
 
 /// The loopback address that a process listens on: Prometheus does not tell which port the kernel gave it.
-fn listening(pid: u32) -> Option<SocketAddr> {
+pub fn listening(pid: u32) -> Option<SocketAddr> {
     let sockets: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
         .ok()?
         .flatten()
