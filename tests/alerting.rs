@@ -115,7 +115,7 @@ fn a_group_that_thrashes_is_told_of_and_told_of_again_when_it_is_over() {
     group.run(
         "",
         &format!(
-            "dd if=/dev/zero of='{file}' bs=1M count={FILE_MIB} conv=fsync; while :; do cat '{file}'; done"
+            "dd if=/dev/zero of='{file}' bs=1M count={FILE_MIB} conv=fsync 2>/dev/null; while :; do cat '{file}'; done"
         ),
     );
     eventually("the group reads back what was dropped", || (refaults(&group) > 5_000).then_some(()));

@@ -131,7 +131,7 @@ type Change = fn(&str, f64) -> f64;
 
 /// An expression with every number that follows a comparison changed.
 fn with_thresholds(expression: &str, change: Change) -> String {
-    let words: Vec<&str> = expression.split(' ').collect();
+    let words: Vec<&str> = expression.split_whitespace().collect();
     let mut changed = Vec::with_capacity(words.len());
     for (at, word) in words.iter().enumerate() {
         let op = at.checked_sub(1).map_or("", |before| words[before]);
