@@ -358,17 +358,20 @@ fn another_writer_is_let_have_it_or_written_over_as_configured_and_is_told_of() 
   - {name: reasserting, match: {path: \"@/reasserts\"}, set: {pids.max: 500}, on_drift: reassert}
 ";
     let daemon = Daemon::configured(&ground.rules("enforce", limits), &[]);
+    let drift = |policy: &str, answer: &str| {
+        let series =
+            format!("stockade_drift_total{{answer=\"{answer}\",file=\"pids.max\",policy=\"{policy}\"}}");
+        daemon.own().get(&series)
+    };
+    // From nothing to one is an increase that no alert sees.
+    assert_eq!(drift("yielding", "yield"), Some(0.0));
     for child in ["yields", "reasserts"] {
         eventually("the limit holds", || (read(&file(child)) == "500").then_some(()));
         fs::write(file(child), "444").expect("a limit of ours");
     }
-    let drift = |policy: &str, answer: &str| {
-        let series =
-            format!("stockade_drift_total{{answer=\"{answer}\",file=\"pids.max\",policy=\"{policy}\"}}");
-        daemon.own().get(&series).unwrap_or(0.0)
-    };
     eventually("both are told", || {
-        (drift("yielding", "yield") == 1.0 && drift("reasserting", "reassert") == 1.0).then_some(())
+        (drift("yielding", "yield") == Some(1.0) && drift("reasserting", "reassert") == Some(1.0))
+            .then_some(())
     });
     eventually("the one is written over", || (read(&file("reasserts")) == "500").then_some(()));
     assert_eq!(read(&file("yields")), "444");

@@ -20,7 +20,7 @@ use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
 use crate::model::{Identity, Writer};
 use crate::policy::engine::State;
-use crate::policy::rule::{Policy, Rules};
+use crate::policy::rule::{Action, Policy, Rules};
 use crate::sample::Written;
 
 /// A rule and what came of its orders.
@@ -91,10 +91,18 @@ impl Reporter {
         self.stats.configure(limits.chain(policies));
         for rule in &rules.limits {
             self.own.expect_decisions(&rule.name, "set");
+            for (knob, _) in &rule.set {
+                self.own.expect_drift(&rule.name, knob.file());
+            }
         }
         for policy in &rules.policies {
             for step in &policy.steps {
                 self.own.expect_decisions(&policy.name, step.action.name());
+                if let Action::Set(settings) = &step.action {
+                    for setting in settings {
+                        self.own.expect_drift(&policy.name, setting.knob.file());
+                    }
+                }
             }
         }
     }

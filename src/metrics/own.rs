@@ -291,6 +291,13 @@ impl Own {
         }
     }
 
+    /// Makes the series of a control that a rule keeps, at zero, for the same reason.
+    pub fn expect_drift(&self, rule: &str, file: &str) {
+        for answer in ["yield", "reassert"] {
+            let _ = self.drift.with_label_values(&[rule, file, answer]);
+        }
+    }
+
     /// An action took effect, so long after what led to it was noticed.
     pub fn reacted(&self, action: &'static str, after: Duration) {
         self.reactions.with_label_values(&[action]).observe(after.as_secs_f64());

@@ -150,6 +150,8 @@ pub struct Report {
     pub watch: WatchMethod,
     /// How long the pass took.
     pub took: Duration,
+    /// The clock of the passes: `collect.interval`.
+    pub interval: Duration,
     /// By collector.
     pub collectors: [CollectorReport; Collector::COUNT],
     /// Which collectors ran in this process at all.
@@ -182,6 +184,7 @@ impl Report {
             layout,
             watch,
             took: Duration::ZERO,
+            interval: Duration::ZERO,
             collectors: [CollectorReport::default(); Collector::COUNT],
             enabled,
             faults: Vec::new(),

@@ -377,6 +377,7 @@ impl Sampler {
         report.faults.extend_from_slice(self.reader.faults.rows());
         report.deaths_unscraped = self.linger.unscraped;
         report.descriptors_held = self.reader.budget.held() as u64;
+        report.interval = self.settings.interval;
 
         // The pass may have buried some: an order that names them would leave another snapshot's cgroups in their places.
         self.tree.sort();

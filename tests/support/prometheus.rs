@@ -22,21 +22,33 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes each target every second, under the name of its job.
     pub fn start(targets: &[(&str, SocketAddr)]) -> Self {
+        Self::configured(targets, "", "")
+    }
+
+    /// Starts one with more in its configuration: under `global`, as `key: value, …`, and after the scrapes, as YAML.
+    pub fn configured(targets: &[(&str, SocketAddr)], global: &str, more: &str) -> Self {
         let jobs: String = targets
             .iter()
             .map(|(job, target)| {
                 format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
             })
             .collect();
-        Self::with_jobs(&jobs)
+        Self::launch(&jobs, global, more)
     }
 
     /// Starts one with these items of `scrape_configs`.
     pub fn with_jobs(jobs: &str) -> Self {
+        Self::launch(jobs, "", "")
+    }
+
+    fn launch(jobs: &str, global: &str, more: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("prometheus.yml");
-        fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
-            .expect("a file");
+        fs::write(
+            &config,
+            format!("global: {{scrape_interval: 1s, {global}}}\nscrape_configs:\n{jobs}{more}"),
+        )
+        .expect("a file");
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
@@ -103,7 +115,7 @@ impl Drop for Prometheus {
 }
 
 /// The loopback address that a process listens on: Prometheus does not tell which port the kernel gave it.
-fn listening(pid: u32) -> Option<SocketAddr> {
+pub fn listening(pid: u32) -> Option<SocketAddr> {
     let sockets: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
         .ok()?
         .flatten()

@@ -97,6 +97,11 @@ pub(super) const FAMILIES: &[Family] = &[
         |program, series| series.seconds(&[], since_epoch(program.snapshot.wall)),
         "When the numbers of this exposition were read.",
     ),
+    gauge(
+        "stockade_sample_interval_seconds",
+        |program, series| series.seconds(&[], program.snapshot.report.interval),
+        "How often the cgroups are passed over, as configured: a sample that is several times as old is stale.",
+    ),
     counter(
         "stockade_samples_total",
         |program, series| series.count(program.snapshot.sequence),

@@ -91,6 +91,7 @@ fn host() -> Snapshot {
     host.host.pressure.set(Field::CpuSomeTotal, Some(42_000_000));
     host.host.pressure.set(Field::CpuSomeAvg300, Some(7));
     let report = &mut host.report;
+    report.interval = Duration::from_secs(5);
     report.collectors[Collector::Memory as usize].took = Duration::from_micros(150);
     report.collectors[Collector::Memory as usize].reads = 21;
     report.collectors[Collector::Io as usize].faults = 1;
@@ -112,6 +113,7 @@ fn own() -> Own {
     own.decided("batch \"runaway\"", "freeze", Outcome::Applied);
     own.decided("batch \"runaway\"", "kill", Outcome::Budget);
     own.reacted("freeze", Duration::from_micros(1700));
+    own.expect_drift("batch-cap", "memory.high");
     own.drifted("batch-cap", "memory.high", "yield");
     own.set_enforcement(Enforcement {
         mode: Some("dry_run"),
