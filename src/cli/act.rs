@@ -234,7 +234,19 @@ impl UndoArgs {
     /// # Errors
     /// When the result cannot be written.
     pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
-        self.act.run(self.target.as_ref(), What::Undo, None, out, err)
+        let problems = match config::load(self.act.config.as_deref()) {
+            Ok(config) => return self.act.order(&config, self.target.as_ref(), What::Undo, None, out, err),
+            Err(problems) => problems,
+        };
+        // A file that was broken since must not keep frozen what is frozen: most journals are where it is by default.
+        let Ok(config) = config::load(None) else {
+            return failed(err, Exit::Failed, problems.to_string().trim_end());
+        };
+        self.act.order(&config, self.target.as_ref(), What::Undo, None, out, err)?;
+        let journal = config.safety.journal.display();
+        let problem =
+            format!("{problems}this was the journal in {journal}; another one needs its configuration");
+        failed(err, Exit::Failed, &problem)
     }
 }
 
@@ -251,6 +263,18 @@ impl ActArgs {
             Ok(config) => config,
             Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
         };
+        self.order(&config, name, what, hold, out, err)
+    }
+
+    fn order(
+        &self,
+        config: &Config,
+        name: Option<&OsString>,
+        what: What,
+        hold: Option<Duration>,
+        out: &mut dyn Write,
+        err: &mut dyn Write,
+    ) -> io::Result<Exit> {
         let signals = Signals::keep_back()?;
         let paths: Paths = self.paths.clone().into();
         let target = match name.map(|name| find(&paths, name)).transpose() {
@@ -260,7 +284,7 @@ impl ActArgs {
         let request = Request { target, dry_run: self.dry_run, what };
         match signals.let_through(|| socket::ask(&config.safety.journal, &request)) {
             Ok(Some(answer)) => self.show(&answer, out, err),
-            Ok(None) => self.alone(&config, paths, &request, (&signals, hold), out, err),
+            Ok(None) => self.alone(config, paths, &request, (&signals, hold), out, err),
             Err(error) => {
                 let place = config.safety.journal.display();
                 failed(err, Exit::Failed, &format!("the daemon of {place} cannot be asked: {error}"))
@@ -278,11 +302,12 @@ impl ActArgs {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<Exit> {
-        if request.dry_run && request.what == What::Undo {
-            return match alone::left_behind(config) {
-                Ok(answer) => self.show(&answer, out, err),
-                Err(problem) => failed(err, Exit::Failed, &problem),
-            };
+        if request.what == What::Undo {
+            match alone::left_behind(config, request.dry_run) {
+                Ok(None) => {}
+                Ok(Some(answer)) => return self.show(&answer, out, err),
+                Err(problem) => return failed(err, Exit::Failed, &problem),
+            }
         }
         let mut alone = match Alone::new(config, paths) {
             Ok(alone) => alone,
