@@ -8,7 +8,7 @@ import time
 from debian import Root
 from harness import cell, host, kernels
 
-KERNEL = "6.1"
+KERNEL = "6.12"
 # A loaded host emulates slowly.
 DEADLINE = 900
 

@@ -120,6 +120,18 @@ case_ 'it sees the cgroups' exported '^cgroup_memory_current_bytes\{cgroup="/sys
 case_ 'it sees the namespaces of processes of root' exported '^cgroup_namespaces\{cgroup="/init.scope"'
 case_ 'it notices by inotify' exported '^stockade_watch_method\{method="inotify"\} 1'
 case_ 'nothing is denied to it' eval '! exported "^stockade_read_faults_total.*permission.* [1-9]"'
+mkdir -p /run/systemd/system/stockade-watch.service.d
+cat >/run/systemd/system/stockade-watch.service.d/fanotify.conf <<'EOF'
+[Service]
+AmbientCapabilities=CAP_SYS_ADMIN
+CapabilityBoundingSet=CAP_SYS_ADMIN
+SystemCallFilter=fanotify_init fanotify_mark
+EOF
+systemctl daemon-reload
+systemctl restart stockade-watch
+case_ 'with the drop-in of the manual it notices by fanotify' within 20 exported '^stockade_watch_method\{method="fanotify"\} 1'
+rm -r /run/systemd/system/stockade-watch.service.d
+systemctl daemon-reload
 sed -i 's/observe/enforce/' /etc/stockade/watch.yaml
 case_ 'it does not start to enforce' eval '! systemctl restart stockade-watch'
 case_ 'and says why' within 20 logged '/sys/fs/cgroup is mounted read-only: mount it read-write (a systemd unit: ProtectControlGroups=no'
@@ -157,12 +169,12 @@ case_ 'it starts again' systemctl start stockade
 case_ 'and enforces' within 30 limit 77
 
 mkdir -p /run/systemd/system/stockade.service.d
-printf '[Service]\nWatchdogSec=4s\nTimeoutStopSec=2s\n' >/run/systemd/system/stockade.service.d/test.conf
+printf '[Service]\nWatchdogSec=8s\nTimeoutAbortSec=2s\n' >/run/systemd/system/stockade.service.d/test.conf
 systemctl daemon-reload
 systemctl restart stockade
 before=$(property NRestarts)
 within 20 limit 77
-sleep 6
+sleep 10
 case_ 'signs of life keep the watchdog quiet' is NRestarts "$before"
 kill -STOP "$(property MainPID)"
 case_ 'a program that hangs is started again' within 60 is NRestarts $((before + 1))
