@@ -6,8 +6,10 @@ mod by_hand;
 mod enforcement;
 mod report;
 mod retries;
+mod rights;
 pub mod socket;
 mod steering;
+mod supervisor;
 mod surroundings;
 mod triggers;
 mod web_config;
@@ -37,8 +39,10 @@ use crate::web::{self, BindError, DoorEvent, Exposition, RequestSeen, Source};
 use enforcement::{Enforcement, Next, Pending};
 use report::Reporter;
 use steering::Steering;
+use supervisor::{Heartbeat, Supervisor};
 use web_config::WebFiles;
 
+pub use rights::RightsError;
 pub use steering::SteeringError;
 
 /// How the daemon was started.
@@ -77,6 +81,9 @@ pub enum DaemonError {
     /// No cgroups.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// What is to be enforced may not be done.
+    #[error(transparent)]
+    Rights(#[from] RightsError),
     /// Enforcement cannot begin.
     #[error(transparent)]
     Steering(#[from] SteeringError),
@@ -109,11 +116,16 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("handle SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("handle SIGHUP"))?;
 
+    let supervisor =
+        Supervisor::from_environment().map_err(system("reach the service manager at NOTIFY_SOCKET"))?;
+    let pulse = supervisor.pulse();
+
     // Before anything is watched: most often it is the port that keeps a second one from starting.
     let listeners = web::bind(&options.listen).await?;
     let carried = sample::carried();
     let sampler = Sampler::new(settings(&config, &options), carried.clone())?;
     let layout = sampler.layout().clone();
+    rights::check(&config, &layout)?;
     Steering::judge_host(&config, &layout, &options.paths).map_err(SteeringError::Host)?;
     let steering = Steering::start_if_needed(&config, &layout, options.paths.clone(), &own)?;
     let remote = Remote::new()
@@ -143,8 +155,10 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
         in_flight: Mutex::default(),
         remote: remote.clone(),
         web_files: web_files.clone(),
+        supervisor,
         options,
     });
+    let heart = Arc::clone(&pulse);
     let publisher = Arc::clone(&shared);
     let ended = Arc::new(Notify::new());
     let thread_ended = Arc::clone(&ended);
@@ -155,7 +169,8 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
             let _notify = NotifyOnDrop(thread_ended);
             let pending = Arc::clone(&publisher.pending);
             let publish = move |snapshot| publisher.publish(snapshot);
-            sample::run(sampler, &remote, &mut Enforcement::new(publish, config, steering, pending));
+            let enforcement = Enforcement::new(publish, config, steering, pending);
+            sample::run(sampler, &remote, &mut Heartbeat::new(enforcement, heart));
         })
         .map_err(system("start the sampler's thread"))?;
 
@@ -166,12 +181,14 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
             let _ = reloader.reload().await;
         }
     };
-    let stop = async {
+    let told = Arc::clone(&shared);
+    let stop = async move {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
             _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
             () = ended.notified() => tracing::error!("the sampler's thread has ended: stopping"),
         }
+        told.supervisor.stopping().await;
     };
     let source: Arc<dyn Source> = Arc::clone(&shared) as Arc<dyn Source>;
     let web_settings = Arc::new(shared.options.web.clone());
@@ -185,6 +202,7 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
         () = web::run(listeners, web_settings, source, stop) => {}
         () = reload_on_hangup => {}
         () = watch_web_files => {}
+        () = shared.supervisor.attend(&pulse, || shared.status()) => {}
     }
     shared.remote.stop();
     let joined = tokio::task::spawn_blocking(move || {
@@ -291,6 +309,7 @@ struct Shared {
     in_flight: Mutex<InFlight>,
     remote: Remote,
     web_files: Option<Arc<WebFiles>>,
+    supervisor: Supervisor,
     options: Options,
 }
 
@@ -307,9 +326,25 @@ impl Shared {
         self.newest.store(Some(snapshot));
     }
 
+    /// What is going on, in a line.
+    fn status(&self) -> String {
+        let cgroups = self.newest.load().as_ref().map_or(0, |snapshot| snapshot.cgroups.len());
+        let enforcement = self.own.enforcement();
+        let in_force: u64 = enforcement.active.iter().map(|(.., count)| count).sum();
+        let mut line = match enforcement.mode {
+            None => format!("watching {cgroups} cgroups; nothing is enforced"),
+            Some(mode) => format!("{mode}: {cgroups} cgroups, {in_force} changes in force"),
+        };
+        if self.own.told().0.successful == Some(false) {
+            line.push_str("; the new configuration is wrong (see the log), the old one is in force");
+        }
+        line
+    }
+
     fn load(&self) -> Result<(), String> {
         let config =
             Arc::new(config::load(self.options.config.as_deref()).map_err(|problems| problems.to_string())?);
+        rights::check(&config, &self.layout).map_err(|error| error.to_string())?;
         Steering::judge_host(&config, &self.layout, &self.options.paths)?;
         let mut enforcing = self.enforcing.lock().unwrap_or_else(PoisonError::into_inner);
         let current = Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner));
@@ -380,6 +415,7 @@ impl Source for Shared {
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         Box::pin(async {
+            self.supervisor.reloading().await;
             let (loaded, web) = tokio::task::block_in_place(|| {
                 (self.load(), self.web_files.as_ref().map_or(Ok(()), |files| files.reload()))
             });
@@ -387,6 +423,7 @@ impl Source for Shared {
             if let Some((_, reporter)) = &*self.enforcing.lock().unwrap_or_else(PoisonError::into_inner) {
                 reporter.reloaded(loaded.as_ref().err().map(String::as_str));
             }
+            self.supervisor.reloaded().await;
             match loaded {
                 Ok(()) => {
                     tracing::info!("the configuration was read again and is in force");

@@ -127,3 +127,11 @@ fn a_guard_rail_that_refuses_is_exit_code_3_and_a_control_that_is_none_is_2() {
     assert_eq!(ground.run(&["set", &ground.target(), "pids.max=1", "-n"]).0, Some(0));
     assert_eq!(ground.limit(), "900");
 }
+
+#[test]
+fn an_undo_of_nothing_needs_no_cgroups() {
+    let ground = Ground::new("by-hand-nothing");
+    ground.config("");
+    let (code, said) = ground.run(&["undo", "--path.procfs", "/nowhere"]);
+    assert_eq!((code, said.as_str()), (Some(0), "done: nothing was left to undo\n"));
+}

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use serde_json::{Value, json};
 
 use super::{Exit, PathArgs, host};
@@ -22,12 +22,13 @@ use crate::policy::capability::{Remark, Severity, judge};
 /// With --web.config.file: a web configuration, and the certificates and keys that it names.
 /// Exits with 0 when all files are good, with 1 when one is not, and with 2 when the command line is wrong.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 #[command(
     override_usage = "stockade check [OPTIONS] FILE…\n       stockade check [OPTIONS] --host [FILE…]\n       stockade check [OPTIONS] --web.config.file FILE"
 )]
 pub struct CheckArgs {
     /// The files to check.
-    #[arg(required_unless_present_any = ["host", "web_config"], value_name = "FILE")]
+    #[arg(required_unless_present_any = ["host", "web_config"], value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
     /// A web configuration to check, as `stockade serve` takes it.
     #[arg(long = "web.config.file", value_name = "FILE")]
@@ -45,6 +46,13 @@ pub struct CheckArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stockade check stockade.yaml                     every error, and what this host cannot do
+  stockade check --no-host stockade.yaml           the file alone, for another host
+  stockade check --host                            what the kernel and this user's rights allow
+  stockade check --format json stockade.yaml       for programs";
 
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

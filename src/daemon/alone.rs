@@ -131,24 +131,30 @@ impl Alone {
     }
 }
 
-/// How many changes of a former program the journal has, and `undo` would undo: nothing is undone.
+/// What an undo comes to where it needs no cgroup: a dry one says what the journal has, and where that is nothing a real one
+/// is done, also where no cgroups are to be seen: a package is removed in a chroot, too.
 ///
 /// # Errors
 /// When the journal cannot be had.
-pub fn left_behind(config: &Config) -> Result<Answer, String> {
+pub fn left_behind(config: &Config, dry_run: bool) -> Result<Option<Answer>, String> {
     let journal = &config.safety.journal;
     let left = match journal.exists() {
         // Whichever boot it is, what is open is open.
         true => Journal::open(journal, "").map_err(|error| error.to_string())?.open_claims(),
         false => 0,
     };
-    let detail = match left {
-        0 => "nothing is left to undo".to_owned(),
-        1 => "would undo or close 1 change of a former program".to_owned(),
-        left => format!("would undo or close {left} changes of a former program"),
+    let (outcome, detail) = match left {
+        0 if !dry_run => ("done", "nothing was left to undo".to_owned()),
+        _ if !dry_run => return Ok(None),
+        0 => (Outcome::DryRun.name(), "nothing is left to undo".to_owned()),
+        1 => (Outcome::DryRun.name(), "would undo or close 1 change of a former program".to_owned()),
+        left => (Outcome::DryRun.name(), format!("would undo or close {left} changes of a former program")),
     };
-    let data = serde_json::json!({"left": left});
-    Ok(Answer { outcome: Outcome::DryRun.name().to_owned(), detail, data })
+    let data = match dry_run {
+        true => serde_json::json!({"left": left}),
+        false => serde_json::json!({"undone": 0}),
+    };
+    Ok(Some(Answer { outcome: outcome.to_owned(), detail, data }))
 }
 
 /// What the policies of a configuration make of a cgroup, from two samples.

@@ -227,7 +227,9 @@ fn trigger(file: &Path, window: u64) -> std::io::Result<()> {
     descriptor.write_all(format!("some {} {window}\0", window / 10).as_bytes())
 }
 
-fn missing_capabilities() -> Vec<MissingCapability> {
+/// The capabilities that would be of use and that this process lacks.
+#[must_use]
+pub fn missing_capabilities() -> Vec<MissingCapability> {
     let effective = Process::myself().and_then(|myself| myself.status()).map_or(0, |status| status.capeff);
     CAPABILITIES
         .iter()

@@ -41,7 +41,7 @@ pub use faults::is_failure;
 pub use linger::{Carried, carried};
 pub use news::{News, Written};
 pub use reader::PlannedRead;
-pub use sampler::{Sampler, SetupError};
+pub use sampler::{Sampler, SetupError, now};
 
 use crate::kernel::layout::Paths;
 use crate::model::{Collector, CollectorSet, PathFilter, WatchMethod};

@@ -441,7 +441,8 @@ pub(super) fn adopt_id(node: &mut Node) {
 }
 
 /// The monotonic clock, on which all of a snapshot's times stand.
-pub(super) fn now() -> Duration {
+#[must_use]
+pub fn now() -> Duration {
     // Linux has this clock, and its address is ours: the call cannot fail.
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }

@@ -51,7 +51,7 @@ pub enum JournalError {
         mode: u32,
     },
     /// The file system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}; `safety.journal` names another directory", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
