@@ -3,7 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use stockade::cli::{Cli, answer};
 
 fn main() -> ExitCode {
-    stockade::cli::Cli::parse().run().into()
+    match answer() {
+        Ok(Some(exit)) => exit.into(),
+        Ok(None) => Cli::parse().run().into(),
+        Err(error) => error.exit(),
+    }
 }

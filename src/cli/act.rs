@@ -8,11 +8,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 
 use super::ls::failed;
 use super::sampling::Samples;
-use super::{Exit, PathArgs, target};
+use super::{Exit, PathArgs, completions, target};
 use crate::config::{self, Config};
 use crate::daemon::alone::{self, Alone, Signals};
 use crate::daemon::socket::{self, Answer, Request, Target, What};
@@ -24,7 +25,7 @@ use crate::model::CollectorSet;
 #[derive(Debug, Args)]
 pub struct ActArgs {
     /// The configuration file (YAML), for its `safety:`.
-    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "STOCKADE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Say what would be done, and do nothing.
     #[arg(short = 'n', long)]
@@ -42,12 +43,17 @@ pub struct ActArgs {
 /// What was there before is put back when the time is over, at `stockade undo`, and when the daemon ends. Without a daemon
 /// this command waits until the time is over, or until it is interrupted. Exits with 3 when a guard rail refuses.
 #[derive(Debug, Args)]
+#[command(after_help = SET)]
 pub struct SetArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// What to set.
-    #[arg(value_name = "CONTROL=VALUE", required = true)]
+    #[arg(
+        value_name = "CONTROL=VALUE",
+        required = true,
+        add = ArgValueCompleter::new(completions::controls)
+    )]
     pub assignments: Vec<String>,
     /// How long it stays; without it, until `stockade undo` or the end of the daemon.
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]
@@ -60,13 +66,20 @@ pub struct SetArgs {
     pub act: ActArgs,
 }
 
+const SET: &str = "\
+Examples:
+  stockade set /batch.slice memory.high=4GiB --ttl 1h               for an hour
+  stockade set /batch.slice cpu.max=150% io.max=\"vda wbps=50MiB\"    several at once
+  stockade set /batch.slice pids.max=500 -n                         only tell";
+
 /// Stop every task of a cgroup, for a while.
 ///
 /// Without a daemon this command waits until the time is over, or until it is interrupted, and thaws.
 #[derive(Debug, Args)]
+#[command(after_help = FREEZE)]
 pub struct FreezeArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// For how long; `safety.freeze_max` is the most.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = config::duration)]
@@ -76,22 +89,32 @@ pub struct FreezeArgs {
     pub act: ActArgs,
 }
 
+const FREEZE: &str = "\
+Examples:
+  stockade freeze /batch.slice/job-1 --ttl 10s    no task runs for ten seconds";
+
 /// Let the tasks of a frozen cgroup run again.
 #[derive(Debug, Args)]
+#[command(after_help = THAW)]
 pub struct ThawArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// The rest.
     #[command(flatten)]
     pub act: ActArgs,
 }
 
+const THAW: &str = "\
+Examples:
+  stockade thaw /batch.slice/job-1    before its time is over";
+
 /// End every process of a cgroup and of those below it: a signal, a grace, then SIGKILL.
 #[derive(Debug, Args)]
+#[command(after_help = KILL)]
 pub struct KillArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// The first signal; KILL leaves no grace.
     #[arg(short, long, value_name = "NAME", default_value = "TERM", value_parser = config::signal)]
@@ -104,11 +127,17 @@ pub struct KillArgs {
     pub act: ActArgs,
 }
 
+const KILL: &str = "\
+Examples:
+  stockade kill /batch.slice/job-1            SIGTERM, after five seconds SIGKILL
+  stockade kill /batch.slice/job-1 -s KILL    at once";
+
 /// Have the kernel take memory of a cgroup back.
 #[derive(Debug, Args)]
+#[command(after_help = RECLAIM)]
 pub struct ReclaimArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// How much, such as 256MiB.
     #[arg(value_name = "AMOUNT", value_parser = config::size)]
@@ -118,18 +147,29 @@ pub struct ReclaimArgs {
     pub act: ActArgs,
 }
 
+const RECLAIM: &str = "\
+Examples:
+  stockade reclaim /batch.slice 256MiB    as much as can be had";
+
 /// Undo everything in the journal: thaw what was frozen, put limits back, in reverse order.
 ///
 /// Also for the unit's ExecStopPost: it does nothing where nothing is left.
 #[derive(Debug, Args)]
+#[command(after_help = UNDO)]
 pub struct UndoArgs {
     /// Only what was done to this cgroup.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: Option<OsString>,
     /// The rest.
     #[command(flatten)]
     pub act: ActArgs,
 }
+
+const UNDO: &str = "\
+Examples:
+  stockade undo                       everything
+  stockade undo /batch.slice/job-1    what was done to one cgroup
+  stockade undo -n                    only tell";
 
 impl SetArgs {
     /// Sets.

@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::Value;
 
-use super::Exit;
 use super::ls::failed;
+use super::{Exit, completions};
 use crate::config;
 use crate::enforce::audit::{path_of, read, rfc3339};
 use crate::enforce::plan::BY_HAND;
@@ -18,19 +19,19 @@ use crate::enforce::plan::BY_HAND;
 #[command(after_help = EXAMPLES)]
 pub struct AuditArgs {
     /// The configuration file (YAML), for where the log is.
-    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "STOCKADE_CONFIG")]
     pub config: Option<PathBuf>,
     /// The log itself, instead of the configured one.
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "config")]
     pub log: Option<PathBuf>,
     /// Only the last so many lines; 0 is all.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     pub lines: usize,
     /// Only what a rule of this name decided.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completions::rules))]
     pub policy: Option<String>,
     /// Only what is about this cgroup's path, or about one below it.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", add = ArgValueCompleter::new(completions::cgroups))]
     pub cgroup: Option<String>,
     /// Only lines with this outcome, such as applied or budget.
     #[arg(long, value_name = "OUTCOME")]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 use serde_json::{Value, json};
 
 use super::{Exit, PathArgs, host};
@@ -21,10 +21,11 @@ use crate::policy::capability::{Remark, Severity, judge};
 /// With --host: the layout, where each controller comes from, what the kernel lacks and what that costs.
 /// Exits with 0 when all files are good, with 1 when one is not, and with 2 when the command line is wrong.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 #[command(override_usage = "stockade check [OPTIONS] FILE…\n       stockade check [OPTIONS] --host [FILE…]")]
 pub struct CheckArgs {
     /// The files to check.
-    #[arg(required_unless_present = "host", value_name = "FILE")]
+    #[arg(required_unless_present = "host", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
     /// Report what this host's kernel and this user's rights allow.
     #[arg(long)]
@@ -39,6 +40,13 @@ pub struct CheckArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stockade check stockade.yaml                     every error, and what this host cannot do
+  stockade check --no-host stockade.yaml           the file alone, for another host
+  stockade check --host                            what the kernel and this user's rights allow
+  stockade check --format json stockade.yaml       for programs";
 
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

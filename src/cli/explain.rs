@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::Value;
 
 use super::act::find;
 use super::interval::IntervalArgs;
 use super::ls::failed;
-use super::{Exit, PathArgs};
+use super::{Exit, PathArgs, completions};
 use crate::config;
 use crate::daemon::alone;
 use crate::daemon::socket::{self, Request, What};
@@ -22,12 +23,13 @@ use crate::kernel::layout::Paths;
 /// A daemon that runs with the configuration is asked, and knows how long conditions have held. Without one, two samples
 /// are taken, and every condition has held for that long at most.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// The configuration file (YAML).
-    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "STOCKADE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Show the policies that do not match as well.
     #[arg(short, long)]
@@ -42,6 +44,11 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub paths: PathArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stockade explain nginx --config stockade.yaml    a unit
+  stockade explain /batch.slice/job-1 --all        a path, with the policies that do not match";
 
 impl ExplainArgs {
     /// Asks, or samples, and shows. `pause` waits between the samples.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 
 use super::columns::{self, Column, Row, Show};
@@ -13,7 +14,7 @@ use super::interval::IntervalArgs;
 use super::sampling::Samples;
 use super::table::Table;
 use super::tree::{Lines, draw};
-use super::{Exit, PathArgs, target};
+use super::{Exit, PathArgs, completions, target};
 use crate::model::{Cgroup, Collector, CollectorSet, Column as IoColumn, Field};
 use crate::record::{self, Brief, Document};
 
@@ -25,7 +26,7 @@ use crate::record::{self, Brief, Document};
 #[command(after_help = EXAMPLES, after_long_help = format!("Columns:\n{}\n{EXAMPLES}", columns::help()))]
 pub struct LsArgs {
     /// Show this cgroup and what is below it: a path, a directory of a hierarchy, or a unit's name.
-    #[arg(value_name = "CGROUP")]
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
     pub top: Option<OsString>,
     /// A table of full paths instead of a tree.
     #[arg(short = 'l', long)]

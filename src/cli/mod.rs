@@ -4,6 +4,7 @@ mod act;
 mod audit;
 mod check;
 mod columns;
+mod completions;
 mod explain;
 mod host;
 mod humanize;
@@ -11,6 +12,7 @@ mod inspect;
 mod interval;
 mod log;
 mod ls;
+mod man;
 mod ns;
 mod sampling;
 mod serve;
@@ -28,11 +30,13 @@ use clap::{Parser, Subcommand};
 pub use act::{FreezeArgs, KillArgs, ReclaimArgs, SetArgs, ThawArgs, UndoArgs};
 pub use audit::AuditArgs;
 pub use check::{CheckArgs, Format};
+pub use completions::{CompletionsArgs, answer};
 pub use explain::ExplainArgs;
 pub use inspect::InspectArgs;
 pub use interval::IntervalArgs;
 pub use log::{LogArgs, LogFormat, LogLevel};
 pub use ls::{LsArgs, Sort};
+pub use man::ManArgs;
 pub use ns::NsArgs;
 pub use serve::{CollectorArgs, PathArgs, ServeArgs};
 
@@ -60,13 +64,20 @@ impl From<Exit> for ExitCode {
 ///
 /// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a guard rail.
 #[derive(Debug, Parser)]
-#[command(name = "stockade", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "stockade", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
     log: LogArgs,
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  stockade ls                                   what the host's control groups use
+  stockade serve                                watch everything, for Prometheus; enforce nothing
+  stockade check --host stockade.yaml           what this host can do, and what is wrong with a file
+  stockade serve --config stockade.yaml         watch, and do what the file says";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -83,6 +94,8 @@ enum Command {
     Reclaim(ReclaimArgs),
     Undo(UndoArgs),
     Ns(Box<NsArgs>),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Cli {
@@ -123,6 +136,8 @@ impl Cli {
             Command::Inspect(args) => {
                 args.run(terminal::width(), &mut thread::sleep, &mut BufWriter::new(out), &mut err)
             }
+            Command::Completions(args) => args.run(&mut out),
+            Command::Man(args) => args.run(&mut out, &mut err),
             Command::Ns(args) => args.run(terminal::width(), &mut BufWriter::new(out), &mut err),
         };
         match outcome {
@@ -177,6 +192,8 @@ mod tests {
             "stockade ns -t net -p 41 -o NS,CGROUP -n",
             "stockade ns -J",
             "stockade ns --tree -t pid --ascii",
+            "stockade completions zsh",
+            "stockade man --dir /tmp",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
@@ -191,6 +208,7 @@ mod tests {
             "stockade kill /a -s STOP",
             "stockade reclaim /a 0",
             "stockade ns -t disk",
+            "stockade completions cmd",
             "stockade serve --web.telemetry-path metrics",
             "stockade serve --web.telemetry-path /api/v1/status",
             "stockade serve --web.telemetry-path /metrics?all",

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueHint};
 
 use crate::daemon::{self, DaemonError, Options};
 use crate::kernel::layout::Paths;
@@ -15,9 +15,10 @@ use crate::web;
 /// Without a configuration file everything is watched and nothing is enforced. SIGHUP reads the configuration again;
 /// SIGTERM stops.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ServeArgs {
     /// The configuration file (YAML).
-    #[arg(long, value_name = "FILE", env = "STOCKADE_CONFIG")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "STOCKADE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Where to listen; may be given several times.
     #[arg(
@@ -61,20 +62,26 @@ pub struct ServeArgs {
     pub collectors: CollectorArgs,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  stockade serve                                                    everything, on 127.0.0.1:19306; nothing is enforced
+  stockade serve --config /etc/stockade/stockade.yaml               with limits and policies
+  stockade serve --web.listen-address :19306 --no-collector.rdma    on every address, without a collector";
+
 /// Where the kernel's file systems are.
 #[derive(Clone, Debug, Args)]
 pub struct PathArgs {
     /// The proc file system.
-    #[arg(long = "path.procfs", value_name = "DIR", default_value = "/proc")]
+    #[arg(long = "path.procfs", value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "/proc")]
     pub procfs: PathBuf,
     /// The sys file system.
-    #[arg(long = "path.sysfs", value_name = "DIR", default_value = "/sys")]
+    #[arg(long = "path.sysfs", value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "/sys")]
     pub sysfs: PathBuf,
     /// Use only the cgroup mounts at or below this directory.
-    #[arg(long = "path.cgroupfs", value_name = "DIR")]
+    #[arg(long = "path.cgroupfs", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cgroupfs: Option<PathBuf>,
     /// The host's root, where Docker, Podman, containerd and the kubelet keep their containers' names.
-    #[arg(long = "path.rootfs", value_name = "DIR", default_value = "/")]
+    #[arg(long = "path.rootfs", value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "/")]
     pub rootfs: PathBuf,
 }
 

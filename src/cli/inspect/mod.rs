@@ -10,11 +10,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
 use super::interval::IntervalArgs;
 use super::ls::failed;
 use super::sampling::Samples;
-use super::{Exit, PathArgs, target};
+use super::{Exit, PathArgs, completions, target};
 use crate::kernel::layout::Paths;
 use crate::kernel::members::{Member, Place, member, pids, places};
 use crate::kernel::process::{Membership, home, memberships};
@@ -27,7 +28,7 @@ use crate::model::{Cgroup, Collector, CollectorSet, NamespaceKind, NamespaceSet,
 #[command(after_help = EXAMPLES)]
 pub struct InspectArgs {
     /// A path such as /system.slice/ssh.service, a directory below /sys/fs/cgroup, a unit's name, or a process's id.
-    #[arg(value_name = "CGROUP|PID")]
+    #[arg(value_name = "CGROUP|PID", add = ArgValueCompleter::new(completions::cgroups))]
     pub target: OsString,
     /// Every process, every row of memory.stat, and what is zero.
     #[arg(short, long)]
