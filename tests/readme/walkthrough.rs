@@ -254,6 +254,38 @@ fn the_quick_start_starts() {
     );
 }
 
+/// What is installed is there, where man and bash look for it. Cargo has built the program already.
+#[test]
+fn the_installation_installs() {
+    let readme = page("README.md");
+    let (_, shown) = blocks(section(&readme, "Install"), "sh").first().copied().expect("how to install");
+    let mut terminal = Terminal::new(Vec::new());
+    let root = terminal.place.path().join("usr/local");
+    fs::create_dir_all(&root).expect("a directory");
+    terminal.instead = vec![
+        ("/usr/local".to_owned(), root.display().to_string()),
+        ("target/release/stockade".to_owned(), env!("CARGO_BIN_EXE_stockade").to_owned()),
+    ];
+    for command in shown.lines().filter(|line| *line != "cargo build --release") {
+        let command = terminal.here(command);
+        assert_eq!(terminal.once(&command), Vec::<String>::new(), "{command}");
+    }
+    let told = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let program = root.join("bin/stockade");
+    assert!(told(program.to_str().expect("UTF-8"), &["--version"]).starts_with("stockade "));
+    for (section, name) in [("1", "stockade"), ("1", "stockade-serve"), ("5", "stockade.yaml")] {
+        let page = fs::read_to_string(root.join(format!("share/man/man{section}/{name}.{section}")));
+        assert!(page.is_ok_and(|page| page.contains("\n.SH NAME\n")), "{name}");
+    }
+    let completions = root.join("share/bash-completion/completions/stockade");
+    told("bash", &["-n", completions.to_str().expect("UTF-8")]);
+}
+
 /// The lines of `/metrics` that are shown are of metrics that there are, with labels that they have.
 #[test]
 fn the_metrics_that_are_shown_are_there() {
