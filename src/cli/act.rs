@@ -13,7 +13,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::ls::failed;
 use super::sampling::Samples;
-use super::{Exit, PathArgs, completions, target};
+use super::{Exit, PathArgs, completions, configuration, target, unasked};
 use crate::config::{self, Config};
 use crate::daemon::alone::{self, Alone, Signals};
 use crate::daemon::socket::{self, Answer, Request, Target, What};
@@ -259,9 +259,9 @@ impl ActArgs {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<Exit> {
-        let config = match config::load(self.config.as_deref()) {
+        let config = match configuration(self.config.as_deref()) {
             Ok(config) => config,
-            Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
+            Err(problem) => return failed(err, Exit::Failed, &problem),
         };
         self.order(&config, name, what, hold, out, err)
     }
@@ -285,10 +285,7 @@ impl ActArgs {
         match signals.let_through(|| socket::ask(&config.safety.journal, &request)) {
             Ok(Some(answer)) => self.show(&answer, out, err),
             Ok(None) => self.alone(config, paths, &request, (&signals, hold), out, err),
-            Err(error) => {
-                let place = config.safety.journal.display();
-                failed(err, Exit::Failed, &format!("the daemon of {place} cannot be asked: {error}"))
-            }
+            Err(error) => failed(err, Exit::Failed, &unasked(&config.safety.journal, &error)),
         }
     }
 

@@ -9,9 +9,9 @@ use clap_complete::engine::ArgValueCompleter;
 use serde_json::Value;
 
 use super::ls::failed;
-use super::{Exit, completions};
+use super::{Exit, completions, configuration, whole_number};
 use crate::config;
-use crate::enforce::audit::{path_of, read, rfc3339};
+use crate::enforce::audit::{ReadError, path_of, read, rfc3339};
 use crate::enforce::plan::BY_HAND;
 
 /// Show the audit log: decisions with their reasons, and who else wrote limits.
@@ -25,7 +25,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "config")]
     pub log: Option<PathBuf>,
     /// Only the last so many lines; 0 is all.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = whole_number::<usize>)]
     pub lines: usize,
     /// Only what a rule of this name decided.
     #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completions::rules))]
@@ -58,19 +58,27 @@ impl AuditArgs {
     pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
         let path = match &self.log {
             Some(log) => log.clone(),
-            None => match config::load(self.config.as_deref()) {
+            None => match configuration(self.config.as_deref()) {
                 Ok(config) => path_of(&config.safety),
-                Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
+                Err(problem) => return failed(err, Exit::Failed, &problem),
             },
         };
-        if !path.exists() {
-            let hint = "nothing was decided yet, or --config names another place";
+        if path.try_exists().is_ok_and(|exists| !exists) {
+            let hint = match (&self.log, &self.config) {
+                (Some(_), _) => "expected the file that `safety.audit` names",
+                (None, Some(_)) => "nothing was decided yet with this configuration",
+                (None, None) => {
+                    "nothing was decided yet, or a daemon has it elsewhere: give its --config, or --log"
+                }
+            };
             let problem = format!("there is no audit log {}: {hint}", path.display());
             return failed(err, Exit::Failed, &problem);
         }
         let mut exit = Exit::Done;
+        let mut seen = 0_usize;
         let mut kept = std::collections::VecDeque::new();
         for line in read(&path) {
+            seen += 1;
             match line {
                 Ok(line) if self.wants(&line) => {
                     kept.push_back(line);
@@ -80,9 +88,15 @@ impl AuditArgs {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    exit = failed(err, Exit::Failed, &error.to_string())?;
+                    let denied = matches!(&error, ReadError::Io { error, .. }
+                        if error.kind() == io::ErrorKind::PermissionDenied);
+                    let hint = if denied { "; it is for root and its group: run as root" } else { "" };
+                    exit = failed(err, Exit::Failed, &format!("{error}{hint}"))?;
                 }
             }
+        }
+        if kept.is_empty() && exit == Exit::Done {
+            writeln!(err, "stockade: none of the {seen} lines in {} is what was asked for", path.display())?;
         }
         for line in &kept {
             if self.json {

@@ -12,8 +12,7 @@ use serde_json::Value;
 use super::act::find;
 use super::interval::IntervalArgs;
 use super::ls::failed;
-use super::{Exit, PathArgs, completions};
-use crate::config;
+use super::{Exit, PathArgs, completions, configuration, unasked};
 use crate::daemon::alone;
 use crate::daemon::socket::{self, Request, What};
 use crate::kernel::layout::Paths;
@@ -61,9 +60,9 @@ impl ExplainArgs {
         out: &mut dyn Write,
         err: &mut dyn Write,
     ) -> io::Result<Exit> {
-        let config = match config::load(self.config.as_deref()) {
+        let config = match configuration(self.config.as_deref()) {
             Ok(config) => config,
-            Err(problems) => return failed(err, Exit::Failed, problems.to_string().trim_end()),
+            Err(problem) => return failed(err, Exit::Failed, &problem),
         };
         let paths: Paths = self.paths.clone().into();
         let target = match find(&paths, &self.target) {
@@ -77,10 +76,7 @@ impl ExplainArgs {
                 Ok(answer) => answer,
                 Err(problem) => return failed(err, Exit::Failed, &problem),
             },
-            Err(error) => {
-                let place = config.safety.journal.display();
-                return failed(err, Exit::Failed, &format!("the daemon of {place} cannot be asked: {error}"));
-            }
+            Err(error) => return failed(err, Exit::Failed, &unasked(&config.safety.journal, &error)),
         };
         if answer.outcome != "done" {
             return failed(err, Exit::Failed, &answer.detail);

@@ -14,7 +14,7 @@ use super::interval::IntervalArgs;
 use super::sampling::Samples;
 use super::table::Table;
 use super::tree::{Lines, draw};
-use super::{Exit, PathArgs, completions, target};
+use super::{Exit, PathArgs, completions, target, whole_number};
 use crate::model::{Cgroup, Collector, CollectorSet, Column as IoColumn, Field};
 use crate::record::{self, Brief, Document};
 
@@ -35,10 +35,10 @@ pub struct LsArgs {
     #[arg(short, long, value_enum, value_name = "KEY", default_value_t = Sort::Path)]
     pub sort: Sort,
     /// Show only the first N in the sort order; a tree shows their ancestors too.
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = whole_number::<usize>)]
     pub rows: Option<usize>,
     /// Show only so many levels below the first.
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = whole_number::<usize>)]
     pub depth: Option<usize>,
     /// Columns to show, or with + before them, to add: -o memory,cgroup, -o +id,unit.
     #[arg(short = 'o', long, value_name = "COLUMN,…", conflicts_with = "json")]

@@ -22,10 +22,14 @@ mod terminal;
 mod tree;
 
 use std::io::{self, BufWriter};
+use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::thread;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
 
 pub use act::{FreezeArgs, KillArgs, ReclaimArgs, SetArgs, ThawArgs, UndoArgs};
 pub use audit::AuditArgs;
@@ -147,6 +151,25 @@ impl Cli {
             Err(error) => fail(&error),
         }
     }
+}
+
+/// The configuration, or why it cannot be used.
+fn configuration(file: Option<&Path>) -> Result<Config, String> {
+    config::load(file)
+        .map_err(|problems| format!("the configuration cannot be used:\n{problems}").trim_end().to_owned())
+}
+
+/// Why the daemon that holds a journal does not answer.
+fn unasked(journal: &Path, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => ": it answers its own user only; run as root",
+        _ => "",
+    };
+    format!("the daemon of {} cannot be asked: {error}{hint}", journal.display())
+}
+
+fn whole_number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number".to_owned())
 }
 
 /// Says on the standard error why a command failed.

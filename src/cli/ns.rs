@@ -29,7 +29,7 @@ pub struct NsArgs {
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     pub kind: Option<NamespaceKind>,
     /// Only the namespaces that this process is in.
-    #[arg(short = 'p', long = "task", value_name = "PID")]
+    #[arg(short = 'p', long = "task", value_name = "PID", value_parser = super::whole_number::<u32>)]
     pub task: Option<u32>,
     /// Columns to show: ns, type, path, nprocs, pid, ppid, uid, user, cgroup, command.
     #[arg(short = 'o', long, value_name = "COLUMN,…")]

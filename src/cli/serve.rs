@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueHint};
 
+use super::whole_number;
 use crate::daemon::{self, DaemonError, Options};
 use crate::kernel::layout::Paths;
 use crate::model::{Collector, WatchMethod};
@@ -36,7 +37,7 @@ pub struct ServeArgs {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", value_parser = telemetry_path)]
     pub telemetry_path: String,
     /// How many scrapes may render at a time; 0 is no bound.
-    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40, value_parser = number)]
+    #[arg(long = "web.max-requests", value_name = "N", default_value_t = 40, value_parser = whole_number::<usize>)]
     pub max_requests: usize,
     /// How many connections are served at a time.
     #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512, value_parser = number_but_zero)]
@@ -181,10 +182,6 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
     full.parse()
         .map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:19306, [::1]:19306 or :19306".to_owned())
-}
-
-fn number(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| "expected a whole number".to_owned())
 }
 
 fn number_but_zero(text: &str) -> Result<usize, String> {

@@ -21,6 +21,12 @@ const PROPOSALS: usize = 3;
 /// Says what was not found, or what is ambiguous, and which names are near.
 pub fn find<'a>(snapshot: &'a Snapshot, layout: &Layout, name: &OsStr) -> Result<&'a Cgroup, String> {
     let bytes = name.as_bytes();
+    // An empty variable of a script is not the root.
+    if bytes.is_empty() {
+        return Err(
+            "an empty name is no cgroup; expected a path such as /system.slice, or / for the root".to_owned()
+        );
+    }
     let path = plain(bytes);
     if let Some(found) = at(snapshot, &path) {
         return Ok(found);

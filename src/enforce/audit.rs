@@ -335,18 +335,29 @@ fn rotated(path: &Path, number: usize) -> PathBuf {
 
 /// Why a line of the audit log cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{}, line {line}: {reason}", path.display())]
-pub struct ReadError {
-    /// The file.
-    pub path: PathBuf,
-    /// Which line, from 1.
-    pub line: usize,
-    /// Why: no JSON, or no reading.
-    pub reason: String,
+pub enum ReadError {
+    /// The file system refused.
+    #[error("{} cannot be read: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is there, and no line of an audit log.
+    #[error("{}, line {line} is no line of an audit log: {error}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
 }
 
 /// Every line of an audit log, the oldest first, through the rotated files. A damaged line is an error, and the next one
-/// follows.
+/// follows; a file that cannot be read on is one error.
 pub fn read(path: &Path) -> impl Iterator<Item = Result<Json, ReadError>> {
     let older = (1..).map(|number| rotated(path, number)).take_while(|path| path.exists());
     let mut files: Vec<PathBuf> = older.collect();
@@ -356,17 +367,22 @@ pub fn read(path: &Path) -> impl Iterator<Item = Result<Json, ReadError>> {
         let (lines, unreadable) = match File::open(&path) {
             Ok(file) => (Some(BufReader::new(file).split(b'\n')), None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (None, None),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Some(Err(ReadError::Io { path: path.clone(), error }))),
         };
-        let unreadable = {
-            let path = path.clone();
-            unreadable.map(|error| Err(ReadError { path, line: 0, reason: error.to_string() }))
-        };
-        let lines = lines.into_iter().flatten().enumerate().map(move |(at, line)| {
-            let parsed = line.map_err(|error| error.to_string());
-            let parsed =
-                parsed.and_then(|line| serde_json::from_slice(&line).map_err(|error| error.to_string()));
-            parsed.map_err(|reason| ReadError { path: path.clone(), line: at + 1, reason })
+        let mut broken = false;
+        let lines = lines.into_iter().flatten().take_while(move |line| {
+            // A directory answers every reading with the same error.
+            let goes_on = !broken;
+            broken = line.is_err();
+            goes_on
+        });
+        let lines = lines.enumerate().map(move |(at, line)| {
+            let line = line.map_err(|error| ReadError::Io { path: path.clone(), error })?;
+            serde_json::from_slice(&line).map_err(|error| ReadError::Damaged {
+                path: path.clone(),
+                line: at + 1,
+                error,
+            })
         });
         unreadable.into_iter().chain(lines)
     })

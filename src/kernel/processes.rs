@@ -31,7 +31,8 @@ pub struct Walk {
 /// # Errors
 /// Where the file system cannot be listed.
 pub fn walk(procfs: &Path) -> Result<Walk, String> {
-    let failed = |error: std::io::Error| format!("cannot list {}: {error}", procfs.display());
+    let failed =
+        |error: std::io::Error| format!("cannot list {}: {error}; correct --path.procfs", procfs.display());
     let root = ProcRoot::open(procfs).map_err(failed)?;
     let mut walk = Walk::default();
     for entry in std::fs::read_dir(procfs).map_err(failed)? {

@@ -1,4 +1,4 @@
-//! The tables of every metric, for the README.
+//! The tables of every metric, for `dashboards/metrics.md`.
 
 use std::fmt::Write as _;
 

@@ -24,3 +24,5 @@ pub mod selector;
 pub mod signal;
 pub mod standing;
 mod table;
+
+pub use measure::{Ceiling, ceiling};

@@ -186,7 +186,7 @@ fn a_damaged_line_is_told_and_the_next_one_read() {
     let said: Vec<_> = read(&path).collect();
     assert_eq!(said.len(), 3);
     let error = said[1].as_ref().unwrap_err().to_string();
-    assert!(error.contains("audit.jsonl, line 2: "), "{error}");
+    assert!(error.contains("audit.jsonl, line 2 is no line of an audit log: "), "{error}");
     assert_eq!(said[2].as_ref().unwrap(), &json!({"id": 3}));
     assert_eq!(read(&dir.path().join("none")).count(), 0);
 }

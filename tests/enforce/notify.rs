@@ -220,6 +220,33 @@ fn a_webhook_over_tls_is_told_if_its_certificate_is_one_that_counts() {
 }
 
 #[test]
+fn a_redirect_is_a_failure_and_nobody_else_is_asked() {
+    let bench = Bench::new();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let to = elsewhere.local_addr().unwrap();
+    let serve = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert!(reader.read_line(&mut line).unwrap() > 0);
+        }
+        write!(stream, "HTTP/1.1 307 Elsewhere\r\nlocation: http://{to}/\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+    });
+    let notify = to(&address, None);
+    bench.notifier.send(&order(&notify), &notify).unwrap();
+    let reason = bench.next().result.unwrap_err();
+    assert!(reason.contains("answered 307"), "{reason}");
+    serve.join().unwrap();
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
 fn what_does_not_fit_is_dropped_and_counted_and_nobody_waits() {
     let bench = Bench::new();
     // Accepts, and never answers: the first message waits for it.

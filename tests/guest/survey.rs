@@ -1,4 +1,4 @@
-//! What `stockade check --host` says here: the matrix makes the README's support table of it.
+//! What `stockade check --host` says here: the matrix makes the support table of deploy/kernels.md of it.
 
 use std::process::Command;
 

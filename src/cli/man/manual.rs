@@ -1,4 +1,4 @@
-//! stockade.yaml(5): the manual of the configuration, `config/README.md`, as roff.
+//! stockade.yaml(5): the manual of the configuration, `config/README.md` and `config/signals.md`, as roff.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use super::notes;
 use super::page::{list, see_also};
 
 /// The manual itself: the page is what the tree's readers read.
-const MANUAL: &str = include_str!("../../../config/README.md");
+const MANUAL: [&str; 2] =
+    [include_str!("../../../config/README.md"), include_str!("../../../config/signals.md")];
 
 /// The page, as roff.
 pub(super) fn render() -> io::Result<String> {
@@ -19,8 +20,11 @@ pub(super) fn render() -> io::Result<String> {
     page.roff
         .control("SH", ["NAME"])
         .text([roman("stockade.yaml - what Stockade watches, limits and enforces")]);
-    for event in Parser::new_ext(MANUAL, Options::ENABLE_TABLES) {
-        page.take(event);
+    for document in MANUAL {
+        for event in Parser::new_ext(document, Options::ENABLE_TABLES) {
+            page.take(event);
+        }
+        page.is_further = true;
     }
     let mut out = Vec::new();
     page.roff.to_writer(&mut out)?;
@@ -45,6 +49,8 @@ struct Page {
     fresh: bool,
     code: Option<String>,
     table: Table,
+    /// Whether the first document, whose title is that of the page, is behind.
+    is_further: bool,
 }
 
 /// A table becomes a list: the first cell is the term, the others follow it under their headings.
@@ -138,9 +144,9 @@ impl Page {
     fn heading(&mut self, level: HeadingLevel) {
         let title: String = std::mem::take(&mut self.line).into_iter().map(text_of).collect();
         match level {
-            // The document's title is the page's name, and what follows it the description.
-            HeadingLevel::H1 => _ = self.roff.control("SH", ["DESCRIPTION"]),
-            HeadingLevel::H2 => _ = self.roff.control("SH", [&*title.to_uppercase()]),
+            // The first document's title is the page's name, and what follows it the description.
+            HeadingLevel::H1 if !self.is_further => _ = self.roff.control("SH", ["DESCRIPTION"]),
+            HeadingLevel::H1 | HeadingLevel::H2 => _ = self.roff.control("SH", [&*title.to_uppercase()]),
             _ => _ = self.roff.control("SS", [&*title]),
         }
         self.fresh = true;

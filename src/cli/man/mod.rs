@@ -25,8 +25,8 @@ pub struct ManArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  stockade man | man -l -                                read it
-  stockade man --dir /usr/local/share/man/man1           every page of section 1, and stockade.yaml.5";
+  stockade man | man -l -        read it
+  stockade man --dir pages       every page of section 1, and stockade.yaml.5";
 
 /// What the pages are named after, in each one's foot.
 const MANUAL: &str = "Stockade";

@@ -3,6 +3,7 @@
 use crate::config::decode::nearest;
 use crate::config::place::{Issues, Place};
 use crate::config::units;
+use crate::policy::ceiling;
 use crate::policy::signal::{Quantity, Signal};
 
 /// Finds a signal by its name.
@@ -26,19 +27,9 @@ pub(super) const fn is_host(signal: Signal) -> bool {
     matches!(signal, Signal::HostMemoryAvailable | Signal::HostSwapFree | Signal::HostPressure(..))
 }
 
-/// Whether a limit in the kernel bounds what the signal measures.
+/// Whether there is a limit that the signal can be a share of.
 pub(super) const fn has_limit(signal: Signal) -> bool {
-    matches!(
-        signal,
-        Signal::MemoryCurrent
-            | Signal::MemoryPeak
-            | Signal::MemoryAnon
-            | Signal::MemoryFile
-            | Signal::MemoryWorkingSet
-            | Signal::MemorySwap
-            | Signal::CpuUsage
-            | Signal::PidsCurrent
-    )
+    ceiling(signal).is_some()
 }
 
 /// Whether the signal can be negative.

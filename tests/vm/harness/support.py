@@ -1,10 +1,10 @@
-"""The README's support table, made from what `stockade check --host` said in every cell."""
+"""The support table of deploy/kernels.md, made from what `stockade check --host` said in every cell."""
 
 import difflib
 import os
 import pathlib
 
-README = pathlib.Path(__file__).resolve().parents[3] / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parents[3] / "deploy" / "kernels.md"
 BEGIN, END = "<!-- support -->\n", "<!-- /support -->"
 
 WORDS = {True: "yes", False: "–", None: "?"}
@@ -61,20 +61,20 @@ def columns(text: str, newest: bool) -> list:
 
 
 def agrees(surveys: dict) -> bool:
-    """Whether the README says what was found; with STOCKADE_BLESS=1 it is made to.
+    """Whether the page says what was found; with STOCKADE_BLESS=1 it is made to.
 
     The newest kernel is another one every few weeks: what it changes is said aloud and fails nothing.
     """
-    text = README.read_text()
+    text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     said, after = rest.split(END)
     found = table(surveys)
     if said == found:
         return True
     if os.environ.get("STOCKADE_BLESS") == "1":
-        README.write_text(before + BEGIN + found + END + after)
-        print(f"\n{README.name}: the support table was written anew")
+        PAGE.write_text(before + BEGIN + found + END + after)
+        print(f"\n{PAGE.name}: the support table was written anew")
         return True
-    print("\nthe README's support table is not what the guests found; STOCKADE_BLESS=1 tests/vm/matrix writes it:")
-    print("".join(difflib.unified_diff(said.splitlines(True), found.splitlines(True), "README.md", "found")))
+    print("\nthe support table is not what the guests found; STOCKADE_BLESS=1 tests/vm/matrix writes it:")
+    print("".join(difflib.unified_diff(said.splitlines(True), found.splitlines(True), "said", "found")))
     return columns(said, False) == columns(found, False)
