@@ -57,8 +57,8 @@ impl Alone {
         let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
         let surroundings = Surroundings::new(sampler.layout(), paths);
         let snapshot = sampler.pass();
-        let reporter =
-            Reporter::new(Arc::new(Own::new()), &config.safety).map_err(|error| error.to_string())?;
+        let reporter = Reporter::new(Arc::new(Own::new()), Arc::default(), &config.safety)
+            .map_err(|error| error.to_string())?;
         let (sender, done) = mpsc::channel();
         let tell = move |event: &Event| {
             if let Event::Done(done) = event {

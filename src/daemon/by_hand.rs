@@ -11,7 +11,6 @@ use crate::enforce::apply::Enforcer;
 use crate::enforce::order::{Done, Outcome};
 use crate::enforce::plan::{Request, Wish};
 use crate::model::{Identity, Snapshot, Value};
-use crate::policy::condition::Truth;
 use crate::policy::decision::Finding;
 use crate::policy::engine::{Explanation, Matched, Next};
 use crate::policy::rule::{Amount, Kill, Mode, OnDrift, Setting};
@@ -179,9 +178,9 @@ fn explanation(of: &Explanation, now: Duration) -> serde_json::Value {
         "why": why,
         "state": of.state,
         "step": step.map(|step| step.action.name()),
-        "when": truth(of.when),
+        "when": of.when.name(),
         "findings": of.findings.iter().map(finding).collect::<Vec<_>>(),
-        "clear": truth(of.clear),
+        "clear": of.clear.name(),
         "clear_findings": of.clear_findings.iter().map(finding).collect::<Vec<_>>(),
         "next": next(&of.next, now),
     })
@@ -189,14 +188,6 @@ fn explanation(of: &Explanation, now: Duration) -> serde_json::Value {
 
 fn left(until: Duration, now: Duration) -> String {
     format!("{:.1} s", until.saturating_sub(now).as_secs_f64())
-}
-
-const fn truth(truth: Truth) -> &'static str {
-    match truth {
-        Truth::True => "true",
-        Truth::False => "false",
-        Truth::Unknown => "unknown",
-    }
 }
 
 fn next(next: &Next, now: Duration) -> String {
@@ -226,7 +217,7 @@ fn finding(of: &Finding) -> serde_json::Value {
     });
     let mut text = format!(
         "{:7} {} of {} is {}, {} {}",
-        truth(of.truth),
+        of.truth.name(),
         of.signal,
         of.of,
         show(of.value),
@@ -250,6 +241,6 @@ fn finding(of: &Finding) -> serde_json::Value {
         "margin": margin,
         "held_seconds": of.held.as_secs_f64(),
         "hold_seconds": of.hold.as_secs_f64(),
-        "truth": truth(of.truth),
+        "truth": of.truth.name(),
     })
 }

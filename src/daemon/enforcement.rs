@@ -294,7 +294,7 @@ impl Judge {
     fn show(&self) {
         let mode = super::mode_name(&self.config);
         let numbers = self.enforcer.numbers();
-        self.reporter.show(Told {
+        let told = Told {
             mode,
             active: numbers
                 .active
@@ -311,7 +311,8 @@ impl Judge {
             journal_torn_bytes: numbers.torn_bytes,
             audit_faults: numbers.audit_lost,
             notify_faults: numbers.notify_failed + numbers.notify_dropped,
-        });
+        };
+        self.reporter.show(told, &self.engine, &self.standing);
     }
 }
 

@@ -173,6 +173,11 @@ impl Standing {
         self.rules.iter().flat_map(|kept| kept.on.iter().map(move |target| (&kept.rule, target)))
     }
 
+    /// On how many cgroups each rule is kept, in the configuration's order.
+    pub fn counts(&self) -> impl Iterator<Item = (&Arc<LimitRule>, usize)> {
+        self.rules.iter().map(|kept| (&kept.rule, kept.on.len()))
+    }
+
     /// Follows births, and deaths where `all` are told. Both lists are sorted by path.
     fn settle(&mut self, cgroups: &[Cgroup], all: bool) {
         let unchanged = if all {

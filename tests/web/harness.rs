@@ -13,6 +13,7 @@ use stockade::model::{
     Cgroup, Collector, CollectorSet, Control, Controls, Field, Host, Identity, LayoutKind, Limit, Owner,
     OwnerLabel, Readings, Report, Snapshot, WatchMethod, display_path,
 };
+use stockade::record::enforcement::{Decision, Overview};
 use stockade::web::{self, Exposition, RequestSeen, Settings, Source};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -52,6 +53,8 @@ pub(crate) struct Fake {
     pub(crate) renderings: AtomicUsize,
     pub(crate) reload: Mutex<Result<(), String>>,
     pub(crate) seen: Mutex<Vec<RequestSeen>>,
+    pub(crate) overview: Mutex<Overview>,
+    pub(crate) decisions: Mutex<Vec<Decision>>,
     rendering: mpsc::SyncSender<()>,
     carried: mpsc::SyncSender<u64>,
 }
@@ -83,6 +86,19 @@ impl Source for Fake {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         let result = self.reload.lock().expect("no test panics with it").clone();
         Box::pin(async move { result })
+    }
+
+    fn overview(&self, about: Option<&Identity>) -> Overview {
+        let mut overview = self.overview.lock().expect("no test panics with it").clone();
+        if let (Some(about), Some(rules)) = (about, &mut overview.rules) {
+            rules.in_force.retain(|claim| *claim.cgroup == *about);
+            rules.in_force_total = rules.in_force.len();
+        }
+        overview
+    }
+
+    fn decisions(&self) -> Vec<Decision> {
+        self.decisions.lock().expect("no test panics with it").clone()
     }
 
     fn observe(&self, request: RequestSeen) {
@@ -120,6 +136,8 @@ impl Server {
             renderings: AtomicUsize::new(0),
             reload: Mutex::new(Ok(())),
             seen: Mutex::new(Vec::new()),
+            overview: Mutex::default(),
+            decisions: Mutex::default(),
             rendering: rendering_sender,
             carried: carried_sender,
         });

@@ -22,7 +22,7 @@ use crate::policy::signal::Resource;
 use crate::policy::table::{Table, Throttles};
 
 pub use explain::{Explanation, Matched, Next};
-pub use state::{Episode, State, starved};
+pub use state::{Episode, State, relief_time, starved};
 use victims::Chosen;
 pub use wants::TriggerWant;
 use watched::Watched;
