@@ -58,7 +58,7 @@ impl Display for One<'_> {
                 Escaped(&identity.display)
             )?;
             if let Some(parent) = self.snapshot.parent(self.cgroup) {
-                writeln!(f, "<li>In {}</li>", Link(&parent.identity))?;
+                writeln!(f, "<li class=\"in\">In {}</li>", Link(&parent.identity))?;
             }
             write!(
                 f,
@@ -134,7 +134,7 @@ impl One<'_> {
     fn rules(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let identity = &self.cgroup.identity;
         if let Some(rules) = &self.overview.rules {
-            rules::in_force(f, &rules.in_force, rules.in_force_total)?;
+            rules::in_force(f, &rules.in_force.iter().collect::<Vec<_>>(), rules.in_force_total)?;
         }
         let about: Vec<_> = self.decisions.iter().filter(|decision| decision.cgroup == *identity).collect();
         if self.overview.rules.is_none() && about.is_empty() {

@@ -1,5 +1,6 @@
 //! Text, names, numbers and times as they stand in a page.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::time::Duration;
 
@@ -25,6 +26,19 @@ impl Display for Escaped<'_> {
     }
 }
 
+/// How many characters of one text a table shows.
+const LONGEST: usize = 300;
+
+/// A text that is no longer than a table can bear: a cgroup's path may have 4096 bytes. What is left out is in its middle.
+pub(super) fn clipped(text: &str) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= LONGEST {
+        return text.into();
+    }
+    let (start, end) = (LONGEST * 2 / 3, LONGEST / 3);
+    text.chars().take(start).chain(['…']).chain(text.chars().skip(length - end)).collect()
+}
+
 /// A cgroup's name, which leads to its page. It is set apart, so that its letters do not turn what stands around them.
 pub(super) struct Link<'a>(pub &'a Identity);
 
@@ -34,7 +48,7 @@ impl Display for Link<'_> {
             f,
             "<a class=\"path\" href=\"cgroup?path={}\"><bdi>{}</bdi></a>",
             Escaped(&query::encode(&self.0.path)),
-            Escaped(&self.0.display)
+            Escaped(&clipped(&self.0.display))
         )
     }
 }
@@ -131,7 +145,7 @@ pub(super) fn facts<'a>(
 ) -> fmt::Result {
     f.write_str("<dl>\n")?;
     for (name, value) in rows {
-        writeln!(f, "<div><dt>{}</dt><dd>{value}</dd></div>", Escaped(name))?;
+        writeln!(f, "<dt>{}</dt><dd>{value}</dd>", Escaped(name))?;
     }
     f.write_str("</dl>\n")
 }
@@ -144,6 +158,13 @@ mod tests {
     fn text_stays_text() {
         let hostile = Escaped("/<script>alert('x')</script>\"&amp;").to_string();
         assert_eq!(hostile, "/&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;amp;");
+    }
+
+    #[test]
+    fn long_texts_lose_their_middle() {
+        assert_eq!(clipped("/a"), "/a");
+        let long = clipped(&"ä".repeat(5000)).into_owned();
+        assert_eq!((long.chars().count(), long.contains("ä…ä")), (LONGEST + 1, true));
     }
 
     #[test]

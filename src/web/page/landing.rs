@@ -44,7 +44,12 @@ impl Display for Landing {
             }
             if let Some(rules) = &self.overview.rules {
                 rules::standing(f, rules)?;
-                rules::in_force(f, &rules.in_force, rules.in_force_total)?;
+                // What standing limits hold is counted above, and would be most of it.
+                let of_limits = |policy: &str| rules.limits.iter().any(|limit| &*limit.name == policy);
+                let claims: Vec<_> =
+                    rules.in_force.iter().filter(|claim| !of_limits(&claim.policy)).collect();
+                let held: usize = rules.limits.iter().map(|limit| limit.in_force).sum();
+                rules::in_force(f, &claims, rules.in_force_total.saturating_sub(held))?;
             }
             if self.overview.rules.is_some() || !self.decisions.is_empty() {
                 rules::decisions(f, &self.decisions.iter().collect::<Vec<_>>())?;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Formatter};
 
-use super::html::{Badge, Column, Escaped, Link, Moment, Span, section, table};
+use super::html::{Badge, Column, Escaped, Link, Moment, Span, clipped, section, table};
 use crate::record::enforcement::{
     Condition, Decision, FREEZER, InForce, Policy, Rules, StandingLimit, Target,
 };
@@ -16,7 +16,7 @@ const DECISIONS: usize = 20;
 /// How many of a decision's reasons are shown.
 const REASONS: usize = 4;
 
-/// A stands for what is not there.
+/// What stands where there is nothing.
 const ABSENT: &str = "–";
 
 /// Policies and standing limits.
@@ -93,7 +93,7 @@ fn targets(f: &mut Formatter<'_>, policies: &[Policy]) -> fmt::Result {
 }
 
 /// What is in force in the kernel.
-pub(super) fn in_force(f: &mut Formatter<'_>, claims: &[InForce], total: usize) -> fmt::Result {
+pub(super) fn in_force(f: &mut Formatter<'_>, claims: &[&InForce], total: usize) -> fmt::Result {
     section(f, "in-force", "In force", |f| {
         if claims.is_empty() {
             return f.write_str("<p>Nothing that would have to be undone.</p>\n");
@@ -146,7 +146,7 @@ pub(super) fn decisions(f: &mut Formatter<'_>, decisions: &[&Decision]) -> fmt::
             ("Action", false),
             ("Cgroup", false),
             ("Rule", false),
-            ("Why, and what came of it", false),
+            ("Why and how", false),
         ];
         let rows = decisions.iter().take(DECISIONS);
         table(f, "The newest first; the audit log has all", &columns, rows, |decision| {
@@ -175,11 +175,11 @@ fn why(decision: &Decision) -> String {
         said.push(Escaped(&text).to_string());
     }
     if !decision.detail.is_empty() {
-        said.push(Escaped(&decision.detail).to_string());
+        said.push(Escaped(&clipped(&decision.detail)).to_string());
     }
     match said.is_empty() {
         true => ABSENT.to_owned(),
-        false => said.join("<br>"),
+        false => format!("<span class=\"text\">{}</span>", said.join("<br>")),
     }
 }
 
