@@ -5,6 +5,7 @@ mod attention;
 mod board;
 mod by_hand;
 mod enforcement;
+mod explanation;
 mod report;
 mod retries;
 pub mod socket;

@@ -109,6 +109,40 @@ fn kills_stop_at_the_budget_whoever_orders_them() {
 }
 
 #[test]
+fn a_restart_forgets_no_kill() {
+    let mut ground = Ground::new("rails-restart");
+    ground.group.child("loop");
+    ground.sleeper("loop");
+    let policy = "policies:
+  - name: killer
+    match: {path: \"@/loop\"}
+    when: {signal: pids.current, above: 0}
+    steps: [{kill: {signal: KILL}, relieved_within: 200ms}]
+    cooldown: {target: 200ms, host: 0s}
+";
+    let budget = "mode: enforce\n  kill_budget: {host: {max: 5, per: 1h}, target: {max: 1, per: 1h}}";
+    let file = ground.rules(budget, policy);
+    let mut crashed = Daemon::configured(&file, &[]);
+    eventually("it is killed", || (decisions(&crashed, "killer", "kill", "applied") >= 1.0).then_some(()));
+    crashed.signal(Signal::SIGKILL);
+    crashed.wait();
+    // As often as it is started again: the file that has the kills is written anew each time.
+    for _ in 0..2 {
+        ground.sleeper("loop");
+        let daemon = Daemon::configured(&file, &[]);
+        eventually("the budget trips", || {
+            (decisions(&daemon, "killer", "kill", "budget") >= 1.0).then_some(())
+        });
+        assert_eq!(decisions(&daemon, "killer", "kill", "applied"), 0.0);
+        assert!(ground.is_populated("loop"));
+        stop(daemon);
+        let alone = ground.command("kill", "loop", &["--signal", "KILL"]);
+        assert_eq!(alone.status.code(), Some(3), "{}", said(&alone));
+        assert!(said(&alone).contains("budget"), "{}", said(&alone));
+    }
+}
+
+#[test]
 fn the_others_cgroups_are_refused_also_from_above() {
     let mut ground = Ground::new("rails-owner");
     let container = format!("pods/docker-{}.scope", "0123456789abcdef".repeat(4));

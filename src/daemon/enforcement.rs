@@ -11,6 +11,7 @@ use nix::poll::PollFlags;
 
 use super::attention::Attention;
 use super::by_hand;
+use super::explanation::About;
 use super::report::Reporter;
 use super::retries::Retries;
 use super::socket::{Answer, Asked, Desk, What};
@@ -217,7 +218,18 @@ impl Judge {
             pid: written.pid,
             command: written.pid.and_then(|pid| self.surroundings.command(pid)),
         };
-        self.reporter.written(written, &writer);
+        // What a rule holds is told as a drift; where no rule is about, the metric is enough.
+        let (held, any) = self.enforcer.read_ledger(|ledger| {
+            let holdings = ledger.holdings(&written.cgroup);
+            let held: Vec<Knob> = holdings.iter().filter_map(|each| each.knob.clone()).collect();
+            (held, !holdings.is_empty())
+        });
+        let concerned = any
+            || self.engine.is_about(&written.cgroup.path)
+            || self.standing.keeping(&written.cgroup).next().is_some();
+        if concerned {
+            self.reporter.written(written, &writer, &held);
+        }
         let knobs: Vec<Knob> = match &*written.file {
             "cpuset.cpus" => vec![Knob::CpusetCpus],
             "cpuset.mems" => vec![Knob::CpusetMems],
@@ -261,9 +273,16 @@ impl Judge {
         match (&request.what, target) {
             (What::Explain, Some(target)) => {
                 let view = View::pass(&snapshot);
-                let refused = self.surroundings.explain(&self.guard, &target, &view);
-                let explanations = self.engine.explain(&view, &target.path);
-                let _ = reply.send(by_hand::explained(&explanations, refused.as_ref(), &target, view.at));
+                let about = About {
+                    target: &target,
+                    now: self.surroundings.now(),
+                    refused: self.surroundings.explain(&self.guard, &target, &view),
+                    policies: self.engine.explain(&view, &target.path),
+                    limits: self.standing.keeping(&target).map(Arc::clone).collect(),
+                    holdings: self.enforcer.read_ledger(|ledger| ledger.holdings(&target)),
+                    mode: self.config.safety.mode,
+                };
+                let _ = reply.send(about.answer());
             }
             (What::Undo, None) => {
                 let enforcer = Arc::clone(&self.enforcer);
@@ -277,7 +296,7 @@ impl Judge {
                 }
                 Ok(wanted) => {
                     let planned = self.plan(&wanted, &View::pass(&snapshot));
-                    match order_of(&planned) {
+                    match planned.order().map(|order| order.id) {
                         Some(id) => {
                             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reply);
                         }
@@ -412,13 +431,6 @@ impl<P: FnMut(Arc<Snapshot>)> Attendant for Enforcement<P> {
     fn wants(&self) -> Option<Duration> {
         let judge = self.judge.as_ref()?;
         [judge.engine.next_deadline(judge.judged), judge.attention.next()].into_iter().flatten().min()
-    }
-}
-
-fn order_of(planned: &Planned) -> Option<u64> {
-    match planned {
-        Planned::Go(order) | Planned::DryRun(order) | Planned::Refused { order, .. } => Some(order.id),
-        Planned::Nothing => None,
     }
 }
 

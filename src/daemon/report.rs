@@ -19,7 +19,7 @@ use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
-use crate::model::{Identity, Writer};
+use crate::model::{Identity, Knob, Writer};
 use crate::policy::engine::{Engine, State};
 use crate::policy::rule::{Policy, Rules};
 use crate::policy::standing::Standing;
@@ -127,12 +127,12 @@ impl Reporter {
         self.audit.reload(problem.map_or(Ok(()), Err));
     }
 
-    /// Somebody wrote a control.
-    pub fn written(&self, written: &Written, writer: &ForeignWriter) {
+    /// Somebody wrote a control. The audit has a drift for those that are held.
+    pub fn written(&self, written: &Written, writer: &ForeignWriter, held: &[Knob]) {
         if written.writer == Writer::Own {
             return;
         }
-        for change in &written.changes {
+        for change in written.changes.iter().filter(|change| !held.contains(&change.knob)) {
             let (before, after) = (change.before.as_ref(), change.after.as_ref());
             self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
         }

@@ -102,6 +102,15 @@ pub enum Planned {
 }
 
 impl Planned {
+    /// The order, done or not.
+    #[must_use]
+    pub const fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Go(order) | Self::DryRun(order) | Self::Refused { order, .. } => Some(order),
+            Self::Nothing => None,
+        }
+    }
+
     /// A refusal as what came of the order.
     #[must_use]
     pub fn refusal(order: Order, outcome: Outcome, reason: String, now: Duration) -> Done {

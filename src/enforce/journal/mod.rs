@@ -397,7 +397,7 @@ fn replay(bytes: &[u8]) -> (Book, usize, u64) {
 /// What a claim is about.
 fn place(claim: &ClaimRecord) -> (Key, Option<Knob>) {
     let path = record::path_of(&claim.path).unwrap_or_default().into_boxed_slice();
-    ((path, claim.id), claim.control.as_ref().and_then(|control| record::knob_of(&control.knob)))
+    ((path, claim.id), claim.control.as_ref().and_then(|control| Knob::from_name(&control.knob)))
 }
 
 impl Book {
@@ -419,8 +419,7 @@ impl Book {
             Record::Applied { entry, value } => {
                 if let Some((_, claim)) = self.open.get(&entry) {
                     let place = place(claim);
-                    let read_back =
-                        place.1.as_ref().zip(value).and_then(|(knob, text)| record::value_of(knob, &text));
+                    let read_back = place.1.as_ref().zip(value).and_then(|(knob, text)| knob.value_of(&text));
                     let write = self.writes.entry(place).or_default();
                     write.pending = false;
                     write.read_back = read_back;

@@ -350,6 +350,13 @@ impl Engine {
         self.table.attribute(&self.throttled);
     }
 
+    /// Whether some policy is about the cgroup at a path, as of the last evaluation.
+    #[must_use]
+    pub fn is_about(&self, path: &[u8]) -> bool {
+        let place = find(&self.places, path);
+        place.is_some_and(|place| self.watched.iter().any(|watched| watched.at(place).is_some()))
+    }
+
     /// How many targets each policy has in each state: the policy, the state's name, the number.
     pub fn states(&self) -> impl Iterator<Item = (&Arc<Policy>, &'static str, usize)> {
         self.watched.iter().flat_map(|watched| {
