@@ -71,7 +71,8 @@ impl Alone {
         let (enforcer, recovery) =
             reporter.start(&config.safety, &surroundings, tell).map_err(|error| error.to_string())?;
         let recovered = recovery.claims.len();
-        let guard = Guard::new(config.safety.clone());
+        let mut guard = Guard::new(config.safety.clone());
+        guard.remember(&recovery.kills, surroundings.now());
         Ok(Self { guard, enforcer, surroundings, snapshot, done, recovered, reporter })
     }
 

@@ -98,12 +98,14 @@ impl<P: FnMut(Arc<Snapshot>)> Enforcement<P> {
 
 impl Judge {
     fn new(config: Arc<Config>, steering: Steering) -> Self {
-        let Steering { enforcer, surroundings, desk, waiting, reporter, told } = steering;
+        let Steering { enforcer, surroundings, desk, waiting, reporter, told, kills } = steering;
         reporter.configure(&config.rules, &config.safety);
+        let mut guard = Guard::new(config.safety.clone());
+        guard.remember(&kills, surroundings.now());
         Self {
             engine: Engine::new(&config.rules),
             standing: Standing::new(&config.rules),
-            guard: Guard::new(config.safety.clone()),
+            guard,
             triggers: Triggers::default(),
             config,
             enforcer,

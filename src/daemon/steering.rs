@@ -56,6 +56,8 @@ pub(super) struct Steering {
     pub waiting: Waiting,
     pub reporter: Reporter,
     pub told: Told,
+    /// What former programs killed, with how long ago.
+    pub kills: Vec<(Box<[u8]>, Duration)>,
 }
 
 impl Steering {
@@ -133,7 +135,7 @@ impl Steering {
         let asked = Arc::clone(&waiting);
         let told = Told::default();
         let limits = Arc::clone(&told);
-        let (enforcer, _) = reporter.start(safety, &surroundings, move |event| {
+        let (enforcer, recovery) = reporter.start(safety, &surroundings, move |event| {
             if let Event::Done(done) = event {
                 retries::tell(&limits, done);
                 let reply = asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&done.order.id);
@@ -147,7 +149,8 @@ impl Steering {
         let desk = safety.journal.is_dir().then(|| Desk::open(&safety.journal)).and_then(|desk| {
             desk.inspect_err(|error| tracing::warn!(%error, "orders by hand cannot be taken")).ok()
         });
-        Ok(Self { enforcer: Arc::new(enforcer), surroundings, desk, waiting, reporter, told })
+        let (enforcer, kills) = (Arc::new(enforcer), recovery.kills);
+        Ok(Self { enforcer, surroundings, desk, waiting, reporter, told, kills })
     }
 }
 

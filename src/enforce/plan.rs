@@ -144,6 +144,15 @@ impl Guard {
         self.safety = safety;
     }
 
+    /// Counts what former programs killed, with how long ago, the oldest first: a restart is no new budget.
+    pub fn remember(&mut self, kills: &[(Box<[u8]>, Duration)], now: Duration) {
+        let longest = self.safety.kill_host.per.max(self.safety.kill_target.per);
+        for (path, ago) in kills.iter().filter(|(_, ago)| *ago < longest) {
+            // The clock begins with the boot: what was before is taken for that moment.
+            self.kills.remember(path, now.saturating_sub(*ago));
+        }
+    }
+
     /// The configuration in force.
     #[must_use]
     pub const fn safety(&self) -> &Safety {

@@ -23,6 +23,13 @@ pub(super) enum Record {
         /// Seconds since 1970.
         wall: u64,
     },
+    /// A cgroup is about to be killed.
+    Killed {
+        /// The path; see [`path_text`].
+        path: String,
+        /// Seconds since 1970.
+        wall: u64,
+    },
     /// The kernel is about to be written for a new claim.
     Claim(ClaimRecord),
     /// The kernel is about to be written again for a claim: the next tightest after another one ended, or a drift.
