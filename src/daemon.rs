@@ -371,6 +371,10 @@ impl Source for Shared {
         out.write_all(&text)
     }
 
+    fn generation(&self) -> u64 {
+        self.own.generation()
+    }
+
     fn carried(&self, sequence: u64) {
         let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ranks) = in_flight.ranks.get(&sequence) {

@@ -162,3 +162,21 @@ policies:
     let expected = [("drift", "kept"), ("foreign_write", "watched")];
     assert_eq!(sorted, expected.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
 }
+
+#[test]
+fn a_decision_is_on_the_next_scrape_and_waits_for_no_pass() {
+    let ground = Ground::new("told-fresh");
+    ground.group.child("a");
+    let file = ground.rules("mode: enforce", NESTED);
+    let text = fs::read_to_string(&file).expect("it was written");
+    fs::write(&file, text.replace("interval: 200ms", "interval: 1h")).expect("a configuration");
+    let daemon = Daemon::configured(&file, &[]);
+    let series = "stockade_decisions_total{action=\"set\",outcome=\"applied\",policy=\"by hand\"}";
+    assert_eq!(daemon.metrics().get(series), None);
+    let set = ground.command("set", "a", &["pids.max=66"]);
+    assert!(set.status.success(), "{}", said(&set));
+    let now = daemon.metrics();
+    assert_eq!(now.get(series), Some(1.0));
+    assert_eq!(now.get("stockade_samples_total"), Some(1.0), "no pass has come in between");
+    stop(daemon);
+}

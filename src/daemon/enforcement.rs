@@ -400,6 +400,7 @@ impl Judge {
             let host: Option<Host> = host.then(|| sampler.look_at_host().clone());
             let at = self.surroundings.now();
             self.judge(&View { snapshot, at, fresh: &fresh, host: host.as_ref() }, noticed);
+            self.show();
             let now = self.surroundings.now();
             self.attention.rest(now, now.saturating_sub(noticed));
         }

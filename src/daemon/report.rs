@@ -151,13 +151,14 @@ impl Reporter {
 
     fn done(&self, done: &Done) {
         let (order, action) = (&done.order, done.order.deed.name());
-        self.own.decided(&order.rule, action, done.outcome);
         if done.outcome == Outcome::Applied {
             self.own.reacted(action, done.reaction);
             if matches!(order.deed, Deed::Undo) {
                 self.notifier.resolved(order);
             }
         }
+        // The last of its numbers: an exposition that is made from now on has all.
+        self.own.decided(&order.rule, action, done.outcome);
         self.audit.done(done);
         self.board.decided(done);
         let (rule, cgroup, outcome) = (&*order.rule, &*order.target.display, done.outcome.name());

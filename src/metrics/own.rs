@@ -1,5 +1,6 @@
 //! The program's own metrics that are counted as things happen, in a registry of the `prometheus` crate.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -141,6 +142,8 @@ pub struct Own {
     wakes: IntCounterVec,
     enforcement: Mutex<Enforcement>,
     state: Mutex<State>,
+    /// How many decisions, drifts and reloads were told.
+    generation: AtomicU64,
 }
 
 impl Own {
@@ -161,6 +164,7 @@ impl Own {
             drift: counters(&registry, &DRIFT),
             wakes: counters(&registry, &WAKES),
             enforcement: Mutex::default(),
+            generation: AtomicU64::new(0),
             samples: histogram(&registry, &SAMPLE_DURATION, SAMPLE_BUCKETS),
             renders: histogram(&registry, &RENDER_DURATION, RENDER_BUCKETS),
             requests: counters(&registry, &WEB_REQUESTS),
@@ -198,6 +202,7 @@ impl Own {
     /// bounded.
     pub fn decided(&self, rule: &str, action: &'static str, outcome: Outcome) {
         self.decisions.with_label_values(&[rule, action, outcome.name()]).inc();
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Makes the series of a rule's action, at zero: an increase from nothing is seen by no alert.
@@ -215,6 +220,7 @@ impl Own {
     /// Somebody else wrote a control that a rule keeps.
     pub fn drifted(&self, rule: &str, file: &str, answer: &'static str) {
         self.drift.with_label_values(&[rule, file, answer]).inc();
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Takes what enforcement is about to do, as it stands now.
@@ -233,6 +239,13 @@ impl Own {
         if successful {
             state.reload.succeeded = Some(at);
         }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Another number after each decision, drift and reload.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Takes what `process_…` shows from now on.

@@ -67,6 +67,10 @@ pub trait Source: Send + Sync + 'static {
     /// Those of `out`.
     fn render(&self, snapshot: &Snapshot, request: Exposition, out: &mut dyn io::Write) -> io::Result<()>;
 
+    /// Another number when decisions or reloads have changed what an exposition says beside its snapshot: one that was
+    /// made before is then not used again.
+    fn generation(&self) -> u64;
+
     /// An unfiltered exposition of the snapshot of this sequence number has gone to a client as a whole: the kernel
     /// took its last byte. One that was cut off, a HEAD, and one with collectors left out do not count.
     fn carried(&self, sequence: u64);

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::body::Reply;
-use super::cache::{Cache, Packed};
+use super::cache::{Cache, Moment, Packed};
 use super::negotiate::{self, Encoding};
 use super::{Exposition, RequestSeen, Settings, Source, api, page, query};
 use crate::model::{CollectorSet, Snapshot};
@@ -209,7 +209,7 @@ impl Routes {
         request: Exposition,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<(Packed, Option<OwnedSemaphorePermit>), Answer> {
-        if let Some(packed) = self.cache.at_hand(&snapshot, request) {
+        if let Some(packed) = self.cache.at_hand(Moment::now(&snapshot, &*self.source), request) {
             return Ok((packed, permit));
         }
         let (cache, source) = (Arc::clone(&self.cache), Arc::clone(&self.source));

@@ -43,6 +43,14 @@ fn gzip_holds_the_same_text_and_is_made_once_per_snapshot_and_format() {
     server.publish(Some(snapshot(2, usual_cgroups())));
     assert!(server.get("/metrics").text().contains("fake_cpu 2\n"), "a new snapshot is rendered anew");
     assert_eq!(server.source.renderings.load(Ordering::SeqCst), 3);
+    server.source.generation.store(1, Ordering::SeqCst);
+    server.get("/metrics");
+    server.get("/metrics");
+    assert_eq!(
+        server.source.renderings.load(Ordering::SeqCst),
+        4,
+        "what is said beside it has changed, once"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -51,6 +51,7 @@ pub(crate) struct Fake {
     /// How many lines a rendering has.
     pub(crate) lines: AtomicUsize,
     pub(crate) renderings: AtomicUsize,
+    pub(crate) generation: AtomicU64,
     pub(crate) reload: Mutex<Result<(), String>>,
     pub(crate) seen: Mutex<Vec<RequestSeen>>,
     pub(crate) overview: Mutex<Overview>,
@@ -77,6 +78,10 @@ impl Source for Fake {
             }
         }
         if request.format == Format::OpenMetrics { out.write_all(b"# EOF\n") } else { Ok(()) }
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     fn carried(&self, sequence: u64) {
@@ -134,6 +139,7 @@ impl Server {
             gate: Gate::default(),
             lines: AtomicUsize::new(100),
             renderings: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
             reload: Mutex::new(Ok(())),
             seen: Mutex::new(Vec::new()),
             overview: Mutex::default(),
