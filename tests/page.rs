@@ -188,9 +188,9 @@ fn full_of(names: &[&[u8]]) -> Server {
         }],
         reaction_seconds: Duration::from_millis(3),
     });
-    *server.source.decisions.lock().unwrap() = decisions.collect();
+    *server.source.decisions.lock().expect("no test panics with it") = decisions.collect();
     let in_force: Vec<InForce> = in_force.collect();
-    *server.source.overview.lock().unwrap() = Overview {
+    *server.source.overview.lock().expect("no test panics with it") = Overview {
         host: Some(text(names[0])),
         kernel: Some("6.12.0-<b>".to_owned()),
         config: Some("/etc/<i>/stockade.yaml".to_owned()),

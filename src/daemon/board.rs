@@ -28,7 +28,7 @@ const CLAIMS: usize = 100;
 /// How many decisions are remembered.
 const DECISIONS: usize = 100;
 /// How many decisions of standing limits are remembered: a host that starts has one for each of its cgroups.
-const LIMITS_SET: usize = 20;
+const LIMITS_SET: usize = 10;
 
 /// What is laid down. Shared by the threads that tell, and those that ask.
 #[derive(Debug, Default)]

@@ -153,7 +153,7 @@ impl One<'_> {
             return Ok(());
         }
         let used = |child: &Cgroup| child.readings.get(Field::MemoryCurrent);
-        children.sort_by(|one, other| used(other).cmp(&used(one)));
+        children.sort_by_key(|child| std::cmp::Reverse(used(child)));
         section(f, "below", "Below it", |f| {
             let columns = [("Cgroup", false), ("Memory", true), ("Tasks", true)];
             let rows = children.iter().take(CHILDREN);

@@ -12,7 +12,7 @@ const RULES: usize = 50;
 /// How many cgroups that policies act on, and how many claims in force, a page shows.
 const TARGETS: usize = 20;
 /// How many decisions a page shows.
-const DECISIONS: usize = 20;
+const DECISIONS: usize = 30;
 /// How many of a decision's reasons are shown.
 const REASONS: usize = 4;
 
