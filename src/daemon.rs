@@ -2,8 +2,10 @@
 
 pub mod alone;
 mod attention;
+mod board;
 mod by_hand;
 mod enforcement;
+mod explanation;
 mod report;
 mod retries;
 mod rights;
@@ -32,10 +34,11 @@ use crate::enforce::apply::Enforcer;
 use crate::kernel::layout::{Layout, Paths};
 use crate::kernel::process::own_use;
 use crate::metrics::{self, Attach, Own};
-use crate::model::{Collector, CollectorSet, Snapshot, WatchMethod};
-use crate::policy::rule::Mode;
+use crate::model::{Collector, CollectorSet, Identity, Snapshot, WatchMethod};
+use crate::record::enforcement::{Decision, Overview};
 use crate::sample::{self, Carried, Remote, Sampler, SetupError};
 use crate::web::{self, BindError, DoorEvent, Exposition, RequestSeen, Source};
+use board::Board;
 use enforcement::{Enforcement, Next, Pending};
 use report::Reporter;
 use steering::Steering;
@@ -127,7 +130,8 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
     let layout = sampler.layout().clone();
     rights::check(&config, &layout)?;
     Steering::judge_host(&config, &layout, &options.paths).map_err(SteeringError::Host)?;
-    let steering = Steering::start_if_needed(&config, &layout, options.paths.clone(), &own)?;
+    let board = Arc::new(Board::default());
+    let steering = Steering::start_if_needed(&config, &layout, options.paths.clone(), (&own, &board))?;
     let remote = Remote::new()
         .map_err(|errno| DaemonError::System { what: "make an eventfd", error: errno.into() })?;
     for listener in &listeners {
@@ -146,6 +150,8 @@ pub async fn run(mut options: Options) -> Result<(), DaemonError> {
     let shared = Arc::new(Shared {
         newest: ArcSwapOption::empty(),
         own,
+        board,
+        place: Place::of(&options.paths),
         layout,
         config: Mutex::new(Arc::clone(&config)),
         enforcing: Mutex::new(steering.as_ref().map(Steering::ends)),
@@ -264,11 +270,7 @@ fn settings(config: &Config, options: &Options) -> sample::Settings {
 
 /// The mode in force; none where there are no rules.
 fn mode_name(config: &Config) -> Option<&'static str> {
-    (!config.rules.is_empty()).then_some(match config.safety.mode {
-        Mode::Observe => "observe",
-        Mode::DryRun => "dry_run",
-        Mode::Enforce => "enforce",
-    })
+    (!config.rules.is_empty()).then(|| config.safety.mode.name())
 }
 
 /// What the configuration says of the rendering.
@@ -289,6 +291,23 @@ impl Rendering {
     }
 }
 
+/// The host, for people.
+#[derive(Clone, Debug)]
+struct Place {
+    host: Option<String>,
+    kernel: Option<String>,
+}
+
+impl Place {
+    fn of(paths: &Paths) -> Self {
+        let read = |file: &str| {
+            let text = std::fs::read_to_string(paths.procfs.join("sys/kernel").join(file)).ok()?;
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        };
+        Self { host: read("hostname"), kernel: read("osrelease") }
+    }
+}
+
 /// How many snapshots' dead are remembered until their scrape has reached the client.
 const REMEMBERED: usize = 16;
 
@@ -296,6 +315,8 @@ const REMEMBERED: usize = 16;
 struct Shared {
     newest: ArcSwapOption<Snapshot>,
     own: Arc<Own>,
+    board: Arc<Board>,
+    place: Place,
     layout: Layout,
     /// The configuration that was loaded last.
     config: Mutex<Arc<Config>>,
@@ -354,7 +375,7 @@ impl Shared {
         let mut steering = None;
         if enforcing.is_none() {
             let paths = self.options.paths.clone();
-            let started = Steering::start_if_needed(&config, &self.layout, paths, &self.own);
+            let started = Steering::start_if_needed(&config, &self.layout, paths, (&self.own, &self.board));
             steering = started.map_err(|error| error.to_string())?;
             *enforcing = steering.as_ref().map(Steering::ends);
         }
@@ -406,6 +427,10 @@ impl Source for Shared {
         out.write_all(&text)
     }
 
+    fn generation(&self) -> u64 {
+        self.own.generation()
+    }
+
     fn carried(&self, sequence: u64) {
         let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ranks) = in_flight.ranks.get(&sequence) {
@@ -437,6 +462,23 @@ impl Source for Shared {
                 }
             }
         })
+    }
+
+    fn overview(&self, about: Option<&Identity>) -> Overview {
+        let config = Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner));
+        // Kept locked: at the end nobody else may have the enforcer.
+        let enforcing = self.enforcing.lock().unwrap_or_else(PoisonError::into_inner);
+        let enforcer = enforcing.as_ref().map(|(enforcer, _)| &**enforcer);
+        Overview {
+            host: self.place.host.clone(),
+            kernel: self.place.kernel.clone(),
+            config: self.options.config.as_ref().map(|path| path.display().to_string()),
+            rules: (!config.rules.is_empty()).then(|| self.board.rules(enforcer, about)),
+        }
+    }
+
+    fn decisions(&self) -> Vec<Decision> {
+        self.board.decisions()
     }
 
     fn observe(&self, request: RequestSeen) {

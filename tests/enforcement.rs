@@ -5,105 +5,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use support::daemon::{Daemon, run_to_end};
-use support::{TestGroup, eventually};
+use support::eventually;
+use support::ground::{Ground, decisions, lives, read, stop};
 
-/// A group, a configuration and a journal.
-struct Ground {
-    group: TestGroup,
-    place: tempfile::TempDir,
-}
-
-impl Ground {
-    fn new(name: &str) -> Self {
-        Self { group: TestGroup::everywhere(name), place: tempfile::tempdir().expect("a directory") }
-    }
-
-    /// Writes the configuration: what is safe here, and these rules, in which `@` is the group's path.
-    fn rules(&self, mode: &str, rules: &str) -> PathBuf {
-        let (scope, journal) = (&self.group.path, self.place.path().join("journal"));
-        let text = format!(
-            "collect: {{interval: 200ms}}
-safety:
-  mode: {mode}
-  scope: [\"{scope}/**\"]
-  journal: {}
-  kill_budget: {{host: {{max: 3, per: 10m}}, target: {{max: 1, per: 5m}}}}
-{}",
-            journal.display(),
-            rules.replace('@', scope)
-        );
-        let file = self.place.path().join("stockade.yaml");
-        fs::write(&file, text).expect("a configuration");
-        file
-    }
-
-    fn audit(&self) -> Vec<serde_json::Value> {
-        let file = self.place.path().join("audit.jsonl");
-        let file = if file.exists() { file } else { self.place.path().join("journal/audit.jsonl") };
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
-            .collect()
-    }
-
-    /// A control's file of a child (`""` is the group itself), under v1's or v2's name.
-    fn control(&self, child: &str, controller: &str, names: &[&str]) -> PathBuf {
-        names
-            .iter()
-            .map(|name| self.group.directory(controller).join(child).join(name))
-            .find(|file| file.exists())
-            .unwrap_or_else(|| panic!("{child} has none of {names:?}"))
-    }
-
-    /// The CPU time a second that a child is allowed, in percent of a core; none without a quota.
-    fn quota(&self, child: &str) -> Option<u64> {
-        let directory = self.group.directory("cpu").join(child);
-        if let Ok(text) = fs::read_to_string(directory.join("cpu.max")) {
-            let (quota, period) = text.trim().split_once(' ')?;
-            return Some(100 * quota.parse::<u64>().ok()? / period.parse::<u64>().ok()?);
-        }
-        let quota: i64 = read(&directory.join("cpu.cfs_quota_us")).parse().ok()?;
-        let period: u64 = read(&directory.join("cpu.cfs_period_us")).parse().ok()?;
-        u64::try_from(quota).ok().map(|quota| 100 * quota / period)
-    }
-
-    fn is_frozen(&self, child: &str) -> bool {
-        let unified = self.group.directory("unified").join(child);
-        if read(&unified.join("cgroup.events")).contains("frozen 1") {
-            return true;
-        }
-        self.group.has("freezer")
-            && read(&self.group.directory("freezer").join(child).join("freezer.state")) != "THAWED"
-    }
-
-    fn is_populated(&self, child: &str) -> bool {
-        read(&self.group.directory("unified").join(child).join("cgroup.events")).contains("populated 1")
-    }
-}
-
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).trim().to_owned()
-}
-
-fn lives(pid: u32) -> bool {
-    kill(Pid::from_raw(pid.try_into().expect("a pid")), None).is_ok()
-}
-
-fn decisions(daemon: &Daemon, policy: &str, action: &str, outcome: &str) -> f64 {
-    let series =
-        format!("stockade_decisions_total{{action=\"{action}\",outcome=\"{outcome}\",policy=\"{policy}\"}}");
-    daemon.own().get(&series).unwrap_or(0.0)
-}
-
-fn stop(mut daemon: Daemon) {
-    daemon.signal(Signal::SIGTERM);
-    assert_eq!(daemon.wait(), Some(0), "{}", daemon.log());
-}
+const ENFORCE: &str = "mode: enforce\n  kill_budget: {host: {max: 3, per: 10m}, target: {max: 1, per: 5m}}";
+const DRY_RUN: &str = "mode: dry_run\n  kill_budget: {host: {max: 3, per: 10m}, target: {max: 1, per: 5m}}";
 
 /// Takes 128 MiB and keeps a CPU busy with them.
 const HOG: &str = "exec dd if=/dev/zero of=/dev/null bs=128M count=1000000 2>/dev/null";
@@ -130,7 +39,7 @@ fn a_memory_hog_is_throttled_then_frozen_then_killed_and_its_siblings_live() {
     let quiet =
         [ground.group.run("quiet-a", "exec sleep 1000"), ground.group.run("quiet-b", "exec sleep 1000")];
     ground.group.run("hog", HOG);
-    let daemon = Daemon::configured(&ground.rules("enforce", HOG_POLICY), &[]);
+    let daemon = Daemon::configured(&ground.rules(ENFORCE, HOG_POLICY), &[]);
     eventually("the hog is throttled", || (ground.quota("hog") == Some(20)).then_some(()));
     eventually("the hog is frozen", || ground.is_frozen("hog").then_some(()));
     assert_eq!(ground.quota("hog"), Some(20), "what is tighter is added, not exchanged");
@@ -168,7 +77,7 @@ fn a_dry_run_writes_nothing_and_decides_the_same() {
     set: {pids.max: 500, cpu.weight: 50}
 ";
     let before = controls(&ground);
-    let daemon = Daemon::configured(&ground.rules("dry_run", &format!("{limits}{HOG_POLICY}")), &[]);
+    let daemon = Daemon::configured(&ground.rules(DRY_RUN, &format!("{limits}{HOG_POLICY}")), &[]);
     for action in ["notify", "set", "freeze", "kill"] {
         eventually("the same steps are decided", || {
             (decisions(&daemon, "hog", action, "dry_run") == 1.0).then_some(())
@@ -243,7 +152,7 @@ fn a_cpu_hog_is_throttled_and_restored_when_its_time_is_over() {
       - {set: {cpu.max: 10%}, ttl: 1s, relieved_within: 1h}
     cooldown: {target: 1h, host: 0s}
 ";
-    let daemon = Daemon::configured(&ground.rules("enforce", rules), &[]);
+    let daemon = Daemon::configured(&ground.rules(ENFORCE, rules), &[]);
     eventually("it is throttled", || (ground.quota("hog") == Some(10)).then_some(()));
     eventually("it is let go", || ground.quota("hog").is_none().then_some(()));
     assert_eq!(decisions(&daemon, "cpu-hog", "set", "applied"), 1.0, "{}", daemon.log());
@@ -269,7 +178,7 @@ fn a_fork_bomb_is_stopped() {
     steps:
       - {kill: {signal: KILL}, relieved_within: 1s}
 ";
-    let daemon = Daemon::configured(&ground.rules("enforce", rules), &[]);
+    let daemon = Daemon::configured(&ground.rules(ENFORCE, rules), &[]);
     ground.group.run("bomb", "f() { f | f & }; f; sleep 1000");
     eventually("it has begun", || ground.is_populated("bomb").then_some(()));
     eventually("it is dead", || (!ground.is_populated("bomb")).then_some(()));
@@ -292,18 +201,18 @@ fn standing_limits_hold_for_the_living_and_the_newborn_and_are_put_back() {
     match: {path: \"@/*\"}
     set: {pids.max: 300}
 ";
-    let file = ground.rules("enforce", limits);
+    let file = ground.rules(ENFORCE, limits);
     let daemon = Daemon::configured(&file, &[]);
     eventually("the strictest holds", || (pids("old") == "300").then_some(()));
     ground.group.child("new");
     eventually("also for who comes later", || (pids("new") == "300").then_some(()));
-    ground.rules("enforce", &limits[..limits.find("  - name: tighter").expect("it is there")]);
+    ground.rules(ENFORCE, &limits[..limits.find("  - name: tighter").expect("it is there")]);
     daemon.reload();
     eventually("the next tightest holds", || (pids("old") == "500" && pids("new") == "500").then_some(()));
-    ground.rules("enforce", "");
+    ground.rules(ENFORCE, "");
     daemon.reload();
     eventually("what was there is back", || (pids("old") == "900" && pids("new") == "max").then_some(()));
-    ground.rules("enforce", limits);
+    ground.rules(ENFORCE, limits);
     daemon.reload();
     eventually("it holds again", || (pids("old") == "300").then_some(()));
     stop(daemon);
@@ -331,16 +240,16 @@ policies:
       - {set: {cpu.max: 10%}, ttl: 1h, relieved_within: 1h}
     cooldown: {target: 1h, host: 0s}
 ";
-    let daemon = Daemon::configured(&ground.rules("dry_run", rules), &[]);
+    let daemon = Daemon::configured(&ground.rules(DRY_RUN, rules), &[]);
     let told = |rule: &str| (decisions(&daemon, rule, "set", "dry_run") == 1.0).then_some(());
     eventually("the limit is decided", || told("cap"));
     eventually("the throttle is decided", || told("cpu-hog"));
     let state = |ground: &Ground| (read(&ground.control("hog", "pids", &["pids.max"])), ground.quota("hog"));
     assert_eq!(state(&ground), ("max".to_owned(), None));
-    ground.rules("enforce", rules);
+    ground.rules(ENFORCE, rules);
     daemon.reload();
     eventually("both are done", || (state(&ground) == ("500".to_owned(), Some(10))).then_some(()));
-    ground.rules("dry_run", rules);
+    ground.rules(DRY_RUN, rules);
     daemon.reload();
     eventually("both are undone", || (state(&ground) == ("max".to_owned(), None)).then_some(()));
     stop(daemon);
@@ -357,7 +266,7 @@ fn another_writer_is_let_have_it_or_written_over_as_configured_and_is_told_of() 
   - {name: yielding, match: {path: \"@/yields\"}, set: {pids.max: 500}}
   - {name: reasserting, match: {path: \"@/reasserts\"}, set: {pids.max: 500}, on_drift: reassert}
 ";
-    let daemon = Daemon::configured(&ground.rules("enforce", limits), &[]);
+    let daemon = Daemon::configured(&ground.rules(ENFORCE, limits), &[]);
     let drift = |policy: &str, answer: &str| {
         let series =
             format!("stockade_drift_total{{answer=\"{answer}\",file=\"pids.max\",policy=\"{policy}\"}}");
@@ -401,7 +310,7 @@ fn a_policy_that_matches_everything_touches_nothing_outside_the_scope() {
       - {freeze: {ttl: 60s}, relieved_within: 1h}
     cooldown: {target: 1h, host: 0s}
 ";
-    let daemon = Daemon::configured(&ground.rules("enforce", rules), &[]);
+    let daemon = Daemon::configured(&ground.rules(ENFORCE, rules), &[]);
     eventually("what is in the scope is frozen", || ground.is_frozen("a").then_some(()));
     eventually("the others are refused", || {
         (decisions(&daemon, "all", "freeze", "protected") >= 1.0).then_some(())
@@ -414,8 +323,7 @@ fn a_policy_that_matches_everything_touches_nothing_outside_the_scope() {
 #[test]
 fn two_cannot_hold_one_journal() {
     let ground = Ground::new("enforce-two");
-    let file =
-        ground.rules("enforce", "limits: [{name: cap, match: {path: \"@/*\"}, set: {pids.max: 500}}]\n");
+    let file = ground.rules(ENFORCE, "limits: [{name: cap, match: {path: \"@/*\"}, set: {pids.max: 500}}]\n");
     let daemon = Daemon::configured(&file, &[]);
     let second = run_to_end(&[
         "serve",

@@ -5,83 +5,13 @@ mod support;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::daemon::{BINARY, Daemon, run_to_end};
-use support::{TestGroup, eventually};
-
-/// A group, a configuration and a journal.
-struct Ground {
-    group: TestGroup,
-    place: tempfile::TempDir,
-}
-
-impl Ground {
-    fn new(name: &str) -> Self {
-        Self { group: TestGroup::everywhere(name), place: tempfile::tempdir().expect("a directory") }
-    }
-
-    /// Writes the configuration: `safety` comes on top of what keeps it in the group, whose path is `@`.
-    fn rules(&self, safety: &str, rules: &str) -> PathBuf {
-        let text = format!(
-            "collect: {{interval: 200ms}}\nsafety:\n  scope: [\"@/**\"]\n  journal: {}\n  {safety}\n{rules}",
-            self.place.path().join("journal").display(),
-        );
-        let file = self.place.path().join("stockade.yaml");
-        fs::write(&file, text.replace('@', &self.group.path)).expect("a configuration");
-        file
-    }
-
-    /// Runs a command of the program's on a cgroup of the group, with its configuration.
-    fn command(&self, command: &str, child: &str, more: &[&str]) -> Output {
-        let file = self.place.path().join("stockade.yaml");
-        let target = format!("{}/{child}", self.group.path);
-        let config = ["--config", file.to_str().expect("ours")];
-        run_to_end(&[&[command, &*target][..], &config, more].concat())
-    }
-
-    fn pids(&self, child: &str) -> String {
-        let file = self.group.directory("pids").join(child).join("pids.max");
-        fs::read_to_string(&file)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-            .trim()
-            .to_owned()
-    }
-
-    fn is_frozen(&self, child: &str) -> bool {
-        let events = self.group.directory("unified").join(child).join("cgroup.events");
-        fs::read_to_string(events).expect("events").contains("frozen 1")
-    }
-
-    fn is_populated(&self, child: &str) -> bool {
-        let events = self.group.directory("unified").join(child).join("cgroup.events");
-        fs::read_to_string(events).expect("events").contains("populated 1")
-    }
-
-    /// A sleeper in a child.
-    fn sleeper(&mut self, child: &str) {
-        self.group.run(child, "exec sleep 1000");
-        eventually("the sleeper is in its group", || self.is_populated(child).then_some(()));
-    }
-}
-
-fn decisions(daemon: &Daemon, policy: &str, action: &str, outcome: &str) -> f64 {
-    let series =
-        format!("stockade_decisions_total{{action=\"{action}\",outcome=\"{outcome}\",policy=\"{policy}\"}}");
-    daemon.own().get(&series).unwrap_or(0.0)
-}
-
-fn stop(mut daemon: Daemon) {
-    daemon.signal(Signal::SIGTERM);
-    assert_eq!(daemon.wait(), Some(0), "{}", daemon.log());
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout[..], &output.stderr].iter().map(|text| String::from_utf8_lossy(text)).collect()
-}
+use support::daemon::{BINARY, Daemon};
+use support::eventually;
+use support::ground::{Ground, decisions, said, stop};
 
 const CAP: &str = "limits: [{name: cap, match: {path: \"@/*\"}, set: {pids.max: 500}}]\n";
 
@@ -176,6 +106,40 @@ fn kills_stop_at_the_budget_whoever_orders_them() {
     }
     assert!(ground.is_populated("loop") && ground.is_populated("third") && !ground.is_populated("other"));
     stop(daemon);
+}
+
+#[test]
+fn a_restart_forgets_no_kill() {
+    let mut ground = Ground::new("rails-restart");
+    ground.group.child("loop");
+    ground.sleeper("loop");
+    let policy = "policies:
+  - name: killer
+    match: {path: \"@/loop\"}
+    when: {signal: pids.current, above: 0}
+    steps: [{kill: {signal: KILL}, relieved_within: 200ms}]
+    cooldown: {target: 200ms, host: 0s}
+";
+    let budget = "mode: enforce\n  kill_budget: {host: {max: 5, per: 1h}, target: {max: 1, per: 1h}}";
+    let file = ground.rules(budget, policy);
+    let mut crashed = Daemon::configured(&file, &[]);
+    eventually("it is killed", || (decisions(&crashed, "killer", "kill", "applied") >= 1.0).then_some(()));
+    crashed.signal(Signal::SIGKILL);
+    crashed.wait();
+    // As often as it is started again: the file that has the kills is written anew each time.
+    for _ in 0..2 {
+        ground.sleeper("loop");
+        let daemon = Daemon::configured(&file, &[]);
+        eventually("the budget trips", || {
+            (decisions(&daemon, "killer", "kill", "budget") >= 1.0).then_some(())
+        });
+        assert_eq!(decisions(&daemon, "killer", "kill", "applied"), 0.0);
+        assert!(ground.is_populated("loop"));
+        stop(daemon);
+        let alone = ground.command("kill", "loop", &["--signal", "KILL"]);
+        assert_eq!(alone.status.code(), Some(3), "{}", said(&alone));
+        assert!(said(&alone).contains("budget"), "{}", said(&alone));
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use super::{Exit, completions, configuration, whole_number};
 use crate::config;
 use crate::enforce::audit::{ReadError, path_of, read, rfc3339};
 use crate::enforce::plan::BY_HAND;
+use crate::model::{Knob, Quantity};
+use crate::policy::signal::Signal;
 
 /// Show the audit log: decisions with their reasons, and who else wrote limits.
 #[derive(Debug, Args)]
@@ -134,6 +136,14 @@ fn by(rule: &str) -> String {
     if rule == BY_HAND { rule.to_owned() } else { format!("by {rule}") }
 }
 
+/// A control's value in the control's unit, as far as both are known here.
+fn shown(control: &str, value: Option<&str>) -> String {
+    let Some(text) = value else { return "-".to_owned() };
+    let knob = Knob::from_name(control);
+    let value = knob.and_then(|knob| Some(knob.show(&knob.value_of(text)?)));
+    value.unwrap_or_else(|| text.to_owned())
+}
+
 /// One line for people, and one more for each reason.
 fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
     let word = |key: &str| line[key].as_str().unwrap_or("-");
@@ -148,24 +158,30 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
                 by(word("policy"))
             )?;
             for change in line["changes"].as_array().into_iter().flatten() {
-                let side = |key: &str| change[key].as_str().unwrap_or("-").to_owned();
-                write!(out, ", {} {} -> {}", side("control"), side("before"), side("after"))?;
+                let control = change["control"].as_str().unwrap_or("-");
+                let side = |key: &str| shown(control, change[key].as_str());
+                write!(out, ", {control} {} -> {}", side("before"), side("after"))?;
             }
             if let Some(detail) = line["detail"].as_str().filter(|detail| !detail.is_empty()) {
                 write!(out, ": {detail}")?;
             }
             writeln!(out)?;
             for reason in line["conditions"].as_array().into_iter().flatten() {
+                let part = |key: &str| reason[key].as_str().unwrap_or("-");
+                let quantity = Signal::from_name(part("signal")).map_or(Quantity::Count, Signal::quantity);
+                let number = |key: &str| {
+                    reason[key].as_f64().map_or_else(|| "unknown".to_owned(), |number| quantity.show(number))
+                };
                 writeln!(
                     out,
-                    "    {} of {} is {}, {} {}: {}, for {} s",
-                    reason["signal"].as_str().unwrap_or("-"),
-                    reason["of"].as_str().unwrap_or("-"),
-                    reason["value"],
-                    reason["compare"].as_str().unwrap_or("-"),
-                    reason["threshold"],
-                    reason["truth"].as_str().unwrap_or("-"),
-                    reason["held_seconds"],
+                    "    {} of {} is {}, {} {}: {}, for {:.1} s",
+                    part("signal"),
+                    part("of"),
+                    number("value"),
+                    part("compare"),
+                    number("threshold"),
+                    part("truth"),
+                    reason["held_seconds"].as_f64().unwrap_or_default(),
                 )?;
             }
             for spared in line["spared"].as_array().into_iter().flatten() {
@@ -180,7 +196,8 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
             let who = writer["command"].as_str().or_else(|| writer["kind"].as_str()).unwrap_or("somebody");
             let answer =
                 line["answer"].as_str().map_or_else(String::new, |answer| format!(", answer: {answer}"));
-            let (control, from, to) = (word("control"), word(from), word(to));
+            let control = word("control");
+            let (from, to) = (shown(control, line[from].as_str()), shown(control, line[to].as_str()));
             writeln!(
                 out,
                 "{time}  {kind}  {cgroup}  {control} {from} -> {to} by {who} {}{answer}",
@@ -188,7 +205,8 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
             )
         }
         Some("recovery") => {
-            let was = line["was"].as_str().map_or_else(String::new, |was| format!(", was {was}"));
+            let shown = |was| shown(word("control"), Some(was));
+            let was = line["was"].as_str().map_or_else(String::new, |was| format!(", was {}", shown(was)));
             let why = line["detail"].as_str().map_or_else(String::new, |why| format!(": {why}"));
             let (outcome, control, rule) = (word("outcome"), word("control"), by(word("policy")));
             writeln!(out, "{time}  recovery  {cgroup}  {control}{was}, {rule}: {outcome}{why}")

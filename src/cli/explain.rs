@@ -1,4 +1,4 @@
-//! `stockade explain`: what the policies make of a cgroup, now.
+//! `stockade explain`: what the rules make of a cgroup, now.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -17,7 +17,8 @@ use crate::daemon::alone;
 use crate::daemon::socket::{self, Request, What};
 use crate::kernel::layout::Paths;
 
-/// Show what each policy makes of a cgroup: its conditions with value, threshold and margin, and what comes next.
+/// Show what the rules make of a cgroup: which control they hold at what, and each policy's conditions with value,
+/// threshold and margin, and what comes next.
 ///
 /// A daemon that runs with the configuration is asked, and knows how long conditions have held. Without one, two samples
 /// are taken, and every condition has held for that long at most.
@@ -92,7 +93,11 @@ impl ExplainArgs {
     }
 
     fn text(&self, data: &Value, out: &mut dyn Write) -> io::Result<()> {
-        let policies = data.as_array().map_or(&[][..], Vec::as_slice);
+        let rows = |key: &str| data[key].as_array().map_or(&[][..], Vec::as_slice);
+        for row in rows("controls").iter().chain(rows("limits")) {
+            writeln!(out, "  {}", word(row, "text"))?;
+        }
+        let policies = rows("policies");
         if policies.is_empty() {
             return writeln!(out, "  the configuration has no policies");
         }

@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::by_hand;
+use super::explanation::About;
 use super::report::Reporter;
 use super::socket::{Answer, Request, Target, What};
 use super::surroundings::Surroundings;
@@ -24,6 +25,7 @@ use crate::kernel::layout::Paths;
 use crate::metrics::Own;
 use crate::model::{CollectorSet, Snapshot, WatchMethod};
 use crate::policy::engine::{Engine, View};
+use crate::policy::standing::Standing;
 use crate::sample::{Sampler, Settings, carried};
 
 /// How long an outcome may take: a kill's grace and a freeze's deadline are in it.
@@ -57,8 +59,8 @@ impl Alone {
         let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
         let surroundings = Surroundings::new(sampler.layout(), paths);
         let snapshot = sampler.pass();
-        let reporter =
-            Reporter::new(Arc::new(Own::new()), &config.safety).map_err(|error| error.to_string())?;
+        let reporter = Reporter::new(Arc::new(Own::new()), Arc::default(), &config.safety)
+            .map_err(|error| error.to_string())?;
         let (sender, done) = mpsc::channel();
         let tell = move |event: &Event| {
             if let Event::Done(done) = event {
@@ -69,7 +71,8 @@ impl Alone {
         let (enforcer, recovery) =
             reporter.start(&config.safety, &surroundings, tell).map_err(|error| error.to_string())?;
         let recovered = recovery.claims.len();
-        let guard = Guard::new(config.safety.clone());
+        let mut guard = Guard::new(config.safety.clone());
+        guard.remember(&recovery.kills, surroundings.now());
         Ok(Self { guard, enforcer, surroundings, snapshot, done, recovered, reporter })
     }
 
@@ -172,7 +175,7 @@ pub fn explain(
     let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
     let mut surroundings = Surroundings::new(sampler.layout(), paths);
     let guard = Guard::new(config.safety.clone());
-    let mut engine = Engine::new(&config.rules);
+    let (mut engine, mut standing) = (Engine::new(&config.rules), Standing::new(&config.rules));
     engine.evaluate(&View::pass(&sampler.pass()));
     pause(interval);
     let snapshot = sampler.pass();
@@ -181,9 +184,18 @@ pub fn explain(
     Ok(match by_hand::target(&request, &snapshot) {
         Ok(Some(found)) => {
             let view = View::pass(&snapshot);
-            let refused = surroundings.explain(&guard, &found, &view);
-            let explanations = engine.explain(&view, &found.path);
-            by_hand::explained(&explanations, refused.as_ref(), &found, snapshot.at)
+            standing.evaluate(&view);
+            let about = About {
+                target: &found,
+                now: snapshot.at,
+                refused: surroundings.explain(&guard, &found, &view),
+                policies: engine.explain(&view, &found.path),
+                limits: standing.keeping(&found).map(Arc::clone).collect(),
+                // Who is not there holds nothing.
+                holdings: Vec::new(),
+                mode: config.safety.mode,
+            };
+            about.answer()
         }
         Ok(None) => Answer::failed("no cgroup was named".to_owned()),
         Err(answer) => answer,

@@ -11,11 +11,7 @@ use crate::enforce::apply::Enforcer;
 use crate::enforce::order::{Done, Outcome};
 use crate::enforce::plan::{Request, Wish};
 use crate::model::{Identity, Snapshot, Value};
-use crate::policy::condition::Truth;
-use crate::policy::decision::Finding;
-use crate::policy::engine::{Explanation, Matched, Next};
 use crate::policy::rule::{Amount, Kill, Mode, OnDrift, Setting};
-use crate::policy::signal::{Quantity, Signal};
 
 /// The cgroup that is meant, if one is.
 pub(super) fn target(
@@ -139,117 +135,4 @@ pub(super) fn undone(enforcer: &Enforcer, within: Duration) -> Answer {
     } else {
         Answer::failed(format!("not everything was undone within {within:?}"))
     }
-}
-
-/// What the policies think of a cgroup.
-///
-/// `refused` is what the guard rails would say to a freeze or a kill.
-pub(super) fn explained(
-    explanations: &[Explanation],
-    refused: Option<&(Outcome, String)>,
-    target: &Identity,
-    now: Duration,
-) -> Answer {
-    let refused = refused.map(|(outcome, reason)| format!("{}: {reason}", outcome.name()));
-    let mut detail = target.display.to_string();
-    if let Some(refused) = &refused {
-        detail.push_str(&format!("\n  guard rails: it is neither frozen nor killed: {refused}"));
-    }
-    let explanations = explanations.iter().map(|each| {
-        let mut told = explanation(each, now);
-        told["refused"] = json!(refused);
-        told
-    });
-    Answer { outcome: "done".to_owned(), detail, data: explanations.collect() }
-}
-
-fn explanation(of: &Explanation, now: Duration) -> serde_json::Value {
-    let (matched, why) = match of.matched {
-        Matched::Yes => ("yes", String::new()),
-        Matched::TooYoung { until } => {
-            ("too_young", format!("it is younger than `min_age`, for another {}", left(until, now)))
-        }
-        Matched::Excluded => ("excluded", "its `not` leaves the cgroup out".to_owned()),
-        Matched::No => ("no", "nothing in its `match` is about the cgroup".to_owned()),
-    };
-    let step = of.step.and_then(|step| of.policy.steps.get(step));
-    json!({
-        "policy": &*of.policy.name,
-        "matched": matched,
-        "why": why,
-        "state": of.state,
-        "step": step.map(|step| step.action.name()),
-        "when": truth(of.when),
-        "findings": of.findings.iter().map(finding).collect::<Vec<_>>(),
-        "clear": truth(of.clear),
-        "clear_findings": of.clear_findings.iter().map(finding).collect::<Vec<_>>(),
-        "next": next(&of.next, now),
-    })
-}
-
-fn left(until: Duration, now: Duration) -> String {
-    format!("{:.1} s", until.saturating_sub(now).as_secs_f64())
-}
-
-const fn truth(truth: Truth) -> &'static str {
-    match truth {
-        Truth::True => "true",
-        Truth::False => "false",
-        Truth::Unknown => "unknown",
-    }
-}
-
-fn next(next: &Next, now: Duration) -> String {
-    match next {
-        Next::Nothing => "nothing, as long as `when` does not hold".to_owned(),
-        Next::Step { step, action, at } if *at <= now => format!("step {} ({action}), at once", step + 1),
-        Next::Step { step, action, at } => format!("step {} ({action}) in {}", step + 1, left(*at, now)),
-        Next::Spared { reason } => format!("nothing: {reason}"),
-        Next::Exhausted { at } => {
-            format!("no further step; the last one has {} left to help", left(*at, now))
-        }
-        Next::Undo { at: Some(at) } => {
-            format!("what was done is undone when `clear` holds, in {} at the latest", left(*at, now))
-        }
-        Next::Undo { at: None } => "what was done is undone when `clear` holds".to_owned(),
-        Next::Watching { at } => format!("it rests for another {}", left(*at, now)),
-    }
-}
-
-/// One comparison, for programs and for people.
-fn finding(of: &Finding) -> serde_json::Value {
-    let quantity = Signal::from_name(&of.signal).map_or(Quantity::Count, Signal::quantity);
-    let show = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| quantity.show(value));
-    let margin = of.value.zip(of.threshold).map(|(value, threshold)| match of.compare {
-        "below" => threshold - value,
-        _ => value - threshold,
-    });
-    let mut text = format!(
-        "{:7} {} of {} is {}, {} {}",
-        truth(of.truth),
-        of.signal,
-        of.of,
-        show(of.value),
-        of.compare,
-        show(of.threshold)
-    );
-    if let Some(margin) = margin {
-        let side = if margin >= 0.0 { "past it by" } else { "short of it by" };
-        text.push_str(&format!(" ({side} {})", quantity.show(margin.abs())));
-    }
-    if !of.hold.is_zero() {
-        text.push_str(&format!(", for {:.1} s of {:.1} s", of.held.as_secs_f64(), of.hold.as_secs_f64()));
-    }
-    json!({
-        "text": text,
-        "signal": of.signal,
-        "of": of.of,
-        "value": of.value,
-        "compare": of.compare,
-        "threshold": of.threshold,
-        "margin": margin,
-        "held_seconds": of.held.as_secs_f64(),
-        "hold_seconds": of.hold.as_secs_f64(),
-        "truth": truth(of.truth),
-    })
 }

@@ -11,6 +11,7 @@ use nix::poll::PollFlags;
 
 use super::attention::Attention;
 use super::by_hand;
+use super::explanation::About;
 use super::report::Reporter;
 use super::retries::Retries;
 use super::socket::{Answer, Asked, Desk, What};
@@ -97,12 +98,14 @@ impl<P: FnMut(Arc<Snapshot>)> Enforcement<P> {
 
 impl Judge {
     fn new(config: Arc<Config>, steering: Steering) -> Self {
-        let Steering { enforcer, surroundings, desk, waiting, reporter, told } = steering;
+        let Steering { enforcer, surroundings, desk, waiting, reporter, told, kills } = steering;
         reporter.configure(&config.rules, &config.safety);
+        let mut guard = Guard::new(config.safety.clone());
+        guard.remember(&kills, surroundings.now());
         Self {
             engine: Engine::new(&config.rules),
             standing: Standing::new(&config.rules),
-            guard: Guard::new(config.safety.clone()),
+            guard,
             triggers: Triggers::default(),
             config,
             enforcer,
@@ -217,7 +220,18 @@ impl Judge {
             pid: written.pid,
             command: written.pid.and_then(|pid| self.surroundings.command(pid)),
         };
-        self.reporter.written(written, &writer);
+        // What a rule holds is told as a drift; where no rule is about, the metric is enough.
+        let (held, any) = self.enforcer.read_ledger(|ledger| {
+            let holdings = ledger.holdings(&written.cgroup);
+            let held: Vec<Knob> = holdings.iter().filter_map(|each| each.knob.clone()).collect();
+            (held, !holdings.is_empty())
+        });
+        let concerned = any
+            || self.engine.is_about(&written.cgroup.path)
+            || self.standing.keeping(&written.cgroup).next().is_some();
+        if concerned {
+            self.reporter.written(written, &writer, &held);
+        }
         let knobs: Vec<Knob> = match &*written.file {
             "cpuset.cpus" => vec![Knob::CpusetCpus],
             "cpuset.mems" => vec![Knob::CpusetMems],
@@ -261,9 +275,16 @@ impl Judge {
         match (&request.what, target) {
             (What::Explain, Some(target)) => {
                 let view = View::pass(&snapshot);
-                let refused = self.surroundings.explain(&self.guard, &target, &view);
-                let explanations = self.engine.explain(&view, &target.path);
-                let _ = reply.send(by_hand::explained(&explanations, refused.as_ref(), &target, view.at));
+                let about = About {
+                    target: &target,
+                    now: self.surroundings.now(),
+                    refused: self.surroundings.explain(&self.guard, &target, &view),
+                    policies: self.engine.explain(&view, &target.path),
+                    limits: self.standing.keeping(&target).map(Arc::clone).collect(),
+                    holdings: self.enforcer.read_ledger(|ledger| ledger.holdings(&target)),
+                    mode: self.config.safety.mode,
+                };
+                let _ = reply.send(about.answer());
             }
             (What::Undo, None) => {
                 let enforcer = Arc::clone(&self.enforcer);
@@ -277,7 +298,7 @@ impl Judge {
                 }
                 Ok(wanted) => {
                     let planned = self.plan(&wanted, &View::pass(&snapshot));
-                    match order_of(&planned) {
+                    match planned.order().map(|order| order.id) {
                         Some(id) => {
                             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reply);
                         }
@@ -294,7 +315,7 @@ impl Judge {
     fn show(&self) {
         let mode = super::mode_name(&self.config);
         let numbers = self.enforcer.numbers();
-        self.reporter.show(Told {
+        let told = Told {
             mode,
             active: numbers
                 .active
@@ -311,7 +332,8 @@ impl Judge {
             journal_torn_bytes: numbers.torn_bytes,
             audit_faults: numbers.audit_lost,
             notify_faults: numbers.notify_failed + numbers.notify_dropped,
-        });
+        };
+        self.reporter.show(told, &self.engine, &self.standing);
     }
 }
 
@@ -378,6 +400,7 @@ impl Judge {
             let host: Option<Host> = host.then(|| sampler.look_at_host().clone());
             let at = self.surroundings.now();
             self.judge(&View { snapshot, at, fresh: &fresh, host: host.as_ref() }, noticed);
+            self.show();
             let now = self.surroundings.now();
             self.attention.rest(now, now.saturating_sub(noticed));
         }
@@ -411,13 +434,6 @@ impl<P: FnMut(Arc<Snapshot>)> Attendant for Enforcement<P> {
     fn wants(&self) -> Option<Duration> {
         let judge = self.judge.as_ref()?;
         [judge.engine.next_deadline(judge.judged), judge.attention.next()].into_iter().flatten().min()
-    }
-}
-
-fn order_of(planned: &Planned) -> Option<u64> {
-    match planned {
-        Planned::Go(order) | Planned::DryRun(order) | Planned::Refused { order, .. } => Some(order.id),
-        Planned::Nothing => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::board::Board;
 use super::surroundings::Surroundings;
 use crate::enforce::apply::{
     Deadlines, DriftAnswer, DriftSeen, Enforcer, Event, ForeignWriter, Settings, StartError,
@@ -18,9 +19,10 @@ use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
-use crate::model::{Identity, Writer};
-use crate::policy::engine::State;
+use crate::model::{Identity, Knob, Writer};
+use crate::policy::engine::{Engine, State};
 use crate::policy::rule::{Action, Policy, Rules};
+use crate::policy::standing::Standing;
 use crate::sample::Written;
 
 /// A rule and what came of its orders.
@@ -30,6 +32,7 @@ type Warned = (Arc<str>, Outcome);
 #[derive(Clone)]
 pub(super) struct Reporter {
     own: Arc<Own>,
+    board: Arc<Board>,
     audit: AuditLog,
     stats: Arc<Stats>,
     notifier: Notifier,
@@ -39,7 +42,7 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// Starts the threads that write the audit and send messages.
-    pub fn new(own: Arc<Own>, safety: &Safety) -> io::Result<Self> {
+    pub fn new(own: Arc<Own>, board: Arc<Board>, safety: &Safety) -> io::Result<Self> {
         let stats = Arc::new(Stats::default());
         let audit = AuditLog::start(safety, Arc::clone(&stats))?;
         let told = audit.clone();
@@ -49,7 +52,7 @@ impl Reporter {
             }
             told.notified(&notified);
         })?;
-        Ok(Self { own, audit, stats, notifier, warned: Arc::default() })
+        Ok(Self { own, board, audit, stats, notifier, warned: Arc::default() })
     }
 
     /// Starts enforcement, and tells what a former program had left. `then` is called after everybody else was told.
@@ -85,6 +88,7 @@ impl Reporter {
     /// Takes the rules of another configuration: their series begin at zero.
     pub fn configure(&self, rules: &Rules, safety: &Safety) {
         self.audit.replace(safety);
+        self.board.configure(rules, safety);
         self.warned.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let limits = rules.limits.iter().map(|rule| Arc::clone(&rule.name));
         let policies = rules.policies.iter().map(|policy| Arc::clone(&policy.name));
@@ -131,20 +135,21 @@ impl Reporter {
         self.audit.reload(problem.map_or(Ok(()), Err));
     }
 
-    /// Somebody wrote a control.
-    pub fn written(&self, written: &Written, writer: &ForeignWriter) {
+    /// Somebody wrote a control. The audit has a drift for those that are held.
+    pub fn written(&self, written: &Written, writer: &ForeignWriter, held: &[Knob]) {
         if written.writer == Writer::Own {
             return;
         }
-        for change in &written.changes {
+        for change in written.changes.iter().filter(|change| !held.contains(&change.knob)) {
             let (before, after) = (change.before.as_ref(), change.after.as_ref());
             self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
         }
     }
 
     /// Where everything stands.
-    pub fn show(&self, told: Enforcement) {
+    pub fn show(&self, told: Enforcement, engine: &Engine, standing: &Standing) {
         self.own.set_enforcement(told);
+        self.board.lay_down(engine, standing);
     }
 
     /// Waits until the audit is on disk.
@@ -154,14 +159,16 @@ impl Reporter {
 
     fn done(&self, done: &Done) {
         let (order, action) = (&done.order, done.order.deed.name());
-        self.own.decided(&order.rule, action, done.outcome);
         if done.outcome == Outcome::Applied {
             self.own.reacted(action, done.reaction);
             if matches!(order.deed, Deed::Undo) {
                 self.notifier.resolved(order);
             }
         }
+        // The last of its numbers: an exposition that is made from now on has all.
+        self.own.decided(&order.rule, action, done.outcome);
         self.audit.done(done);
+        self.board.decided(done);
         let (rule, cgroup, outcome) = (&*order.rule, &*order.target.display, done.outcome.name());
         let changes: Vec<String> = done
             .changes

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::board::Board;
 use super::by_hand;
 use super::enforcement::Waiting;
 use super::report::Reporter;
@@ -55,6 +56,8 @@ pub(super) struct Steering {
     pub waiting: Waiting,
     pub reporter: Reporter,
     pub told: Told,
+    /// What former programs killed, with how long ago.
+    pub kills: Vec<(Box<[u8]>, Duration)>,
 }
 
 impl Steering {
@@ -94,12 +97,12 @@ impl Steering {
         config: &Config,
         layout: &Layout,
         paths: Paths,
-        own: &Arc<Own>,
+        (own, board): (&Arc<Own>, &Arc<Board>),
     ) -> Result<Option<Self>, SteeringError> {
         if !Self::is_needed(config) {
             return Ok(None);
         }
-        match Self::start(config, layout, paths, own) {
+        match Self::start(config, layout, paths, (own, board)) {
             Ok(steering) => Ok(Some(steering)),
             Err(error) if config.rules.is_empty() => {
                 tracing::warn!(%error, "what a former program may have left is not looked at; nothing is enforced here");
@@ -110,7 +113,12 @@ impl Steering {
     }
 
     /// Takes the journal, undoes what a former program left in it, and opens the desk.
-    fn start(config: &Config, layout: &Layout, paths: Paths, own: &Arc<Own>) -> Result<Self, SteeringError> {
+    fn start(
+        config: &Config,
+        layout: &Layout,
+        paths: Paths,
+        (own, board): (&Arc<Own>, &Arc<Board>),
+    ) -> Result<Self, SteeringError> {
         let safety = &config.safety;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&safety.journal);
         if let Err(error) = made {
@@ -121,12 +129,13 @@ impl Steering {
             tracing::warn!(%error, journal = %path.display(), "no journal can be kept; nothing is enforced anyway");
         }
         let surroundings = Surroundings::new(layout, paths);
-        let reporter = Reporter::new(Arc::clone(own), safety).map_err(SteeringError::Thread)?;
+        let reporter =
+            Reporter::new(Arc::clone(own), Arc::clone(board), safety).map_err(SteeringError::Thread)?;
         let waiting: Waiting = Arc::new(Mutex::new(HashMap::new()));
         let asked = Arc::clone(&waiting);
         let told = Told::default();
         let limits = Arc::clone(&told);
-        let (enforcer, _) = reporter.start(safety, &surroundings, move |event| {
+        let (enforcer, recovery) = reporter.start(safety, &surroundings, move |event| {
             if let Event::Done(done) = event {
                 retries::tell(&limits, done);
                 let reply = asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&done.order.id);
@@ -140,7 +149,8 @@ impl Steering {
         let desk = safety.journal.is_dir().then(|| Desk::open(&safety.journal)).and_then(|desk| {
             desk.inspect_err(|error| tracing::warn!(%error, "orders by hand cannot be taken")).ok()
         });
-        Ok(Self { enforcer: Arc::new(enforcer), surroundings, desk, waiting, reporter, told })
+        let (enforcer, kills) = (Arc::new(enforcer), recovery.kills);
+        Ok(Self { enforcer, surroundings, desk, waiting, reporter, told, kills })
     }
 }
 

@@ -18,6 +18,12 @@ use crate::policy::engine::View;
 /// How long what was found out about the host's residents is believed: processes move rarely.
 const BELIEVED: Duration = Duration::from_secs(10);
 
+/// The present, on the clock that [`crate::model::Snapshot::at`] is of.
+pub(super) fn now() -> Duration {
+    // Linux has this clock, and its address is ours: the call cannot fail.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
 /// The host, as the guard rails see it. Every look costs a few files of procfs.
 pub(super) struct Surroundings {
     paths: Paths,
@@ -49,8 +55,7 @@ impl Surroundings {
 
     /// The monotonic clock.
     pub fn now(&self) -> Duration {
-        // Linux has this clock, and its address is ours: the call cannot fail.
-        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+        now()
     }
 
     /// What the guard rails need to know of one cgroup, as it was at the last look at the host.

@@ -205,6 +205,11 @@ impl Enforcer {
         open
     }
 
+    /// Looks at the ledger. Workers wait meanwhile.
+    pub fn read_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        look(&lock(&self.shared.books).ledger)
+    }
+
     /// The claims in force.
     #[must_use]
     pub fn active(&self) -> Vec<Active> {

@@ -23,7 +23,6 @@ use super::safety::{Audit, Safety};
 use super::stats::Stats;
 pub use super::timestamp::rfc3339;
 use crate::model::{Identity, Knob, OwnerLabel, Value};
-use crate::policy::condition::Truth;
 use crate::policy::decision::Finding;
 
 /// How many lines may wait.
@@ -234,11 +233,7 @@ fn finding(finding: &Finding) -> Json {
         "threshold": finding.threshold,
         "held_seconds": finding.held.as_secs_f64(),
         "for_seconds": finding.hold.as_secs_f64(),
-        "truth": match finding.truth {
-            Truth::True => "true",
-            Truth::False => "false",
-            Truth::Unknown => "unknown",
-        },
+        "truth": finding.truth.name(),
     })
 }
 

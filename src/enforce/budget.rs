@@ -17,6 +17,12 @@ pub(super) struct Kills {
 }
 
 impl Kills {
+    /// Counts a kill of a former program, which was at that time. They come in the order of their times, before all others.
+    pub fn remember(&mut self, path: &[u8], at: Duration) {
+        self.host.push_back(at);
+        self.targets.entry(path.into()).or_default().push_back(at);
+    }
+
     /// Counts one more kill, or says which budget has no room for it.
     ///
     /// There are never more than `max` kills within any stretch of the length `per`. A reload that makes a stretch

@@ -2,6 +2,7 @@
 //!
 //! The ledger never writes: it answers what is to be written, and is told what was.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,19 @@ pub enum Drift {
     },
 }
 
+/// A claimed control of a cgroup, or its freezer, with every claim on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Which control; `None` is the freezer.
+    pub knob: Option<Knob>,
+    /// What it was before the first claim; the freezer has none.
+    pub original: Option<Value>,
+    /// What is in force; the freezer has none.
+    pub value: Option<Value>,
+    /// The claims with what they set: the one in force first, then each as it would follow.
+    pub claims: Vec<(Claim, Option<Value>)>,
+}
+
 /// Everything that is claimed.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -139,6 +153,20 @@ impl Held {
         let may_loosen = self.settings.iter().any(|setting| setting.loosens);
         let capped = !may_loosen && stricter(knob, &self.original.value, &best.value);
         (best.claim.entry, if capped { self.original.value.clone() } else { best.value.clone() })
+    }
+
+    /// Every claim, in the order in which they come into force as the ones before end.
+    fn strictest_first(&self) -> Vec<(Claim, Option<Value>)> {
+        let knob = &self.original.knob;
+        let mut settings: Vec<&Setting> = self.settings.iter().collect();
+        settings.sort_by(|a, b| {
+            match (stricter(knob, &a.value, &b.value), stricter(knob, &b.value, &a.value)) {
+                (true, _) => Ordering::Less,
+                (_, true) => Ordering::Greater,
+                _ => Ordering::Equal,
+            }
+        });
+        settings.iter().map(|each| (each.claim.clone(), Some(each.value.clone()))).collect()
     }
 }
 
@@ -221,6 +249,25 @@ impl Ledger {
         let older = older.map(|at| account.freezes.remove(at));
         account.freezes.push(claim);
         older
+    }
+
+    /// What is claimed of a cgroup, the freezer last.
+    #[must_use]
+    pub fn holdings(&self, target: &Identity) -> Vec<Holding> {
+        let Some(account) = self.accounts.get(&key_of(target)) else { return Vec::new() };
+        let controls = account.knobs.iter().map(|(knob, held)| Holding {
+            knob: Some(knob.clone()),
+            original: Some(held.original.value.clone()),
+            value: Some(held.in_force().1),
+            claims: held.strictest_first(),
+        });
+        let freezer = (!account.freezes.is_empty()).then(|| Holding {
+            knob: None,
+            original: None,
+            value: None,
+            claims: account.freezes.iter().map(|claim| (claim.clone(), None)).collect(),
+        });
+        controls.chain(freezer).collect()
     }
 
     /// Whether somebody claims the target's freezer.

@@ -102,6 +102,15 @@ pub enum Planned {
 }
 
 impl Planned {
+    /// The order, done or not.
+    #[must_use]
+    pub const fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Go(order) | Self::DryRun(order) | Self::Refused { order, .. } => Some(order),
+            Self::Nothing => None,
+        }
+    }
+
     /// A refusal as what came of the order.
     #[must_use]
     pub fn refusal(order: Order, outcome: Outcome, reason: String, now: Duration) -> Done {
@@ -133,6 +142,15 @@ impl Guard {
     pub fn replace(&mut self, safety: Safety) {
         self.protection = Protection::new(&safety);
         self.safety = safety;
+    }
+
+    /// Counts what former programs killed, with how long ago, the oldest first: a restart is no new budget.
+    pub fn remember(&mut self, kills: &[(Box<[u8]>, Duration)], now: Duration) {
+        let longest = self.safety.kill_host.per.max(self.safety.kill_target.per);
+        for (path, ago) in kills.iter().filter(|(_, ago)| *ago < longest) {
+            // The clock begins with the boot: what was before is taken for that moment.
+            self.kills.remember(path, now.saturating_sub(*ago));
+        }
     }
 
     /// The configuration in force.

@@ -183,6 +183,10 @@ impl Shared {
             Deed::Freeze => self.freeze(order, &*held),
             Deed::Thaw => self.thaw(order, &*held),
             Deed::Kill(kill) => {
+                // A full disk is no reason to let a bomb live: the budget of this process counts it all the same.
+                let _ = lock(&self.books)
+                    .journal(&self.settings)
+                    .and_then(|journal| journal.killing(&order.target));
                 let freezes = held.kill_may_freeze();
                 self.passing(order, freezes.then_some(None), || held.kill(*kill, deadlines.kill))?;
                 Ok(Ending::applied("no process is left"))

@@ -1,5 +1,6 @@
 //! The program's own metrics that are counted as things happen, in a registry of the `prometheus` crate.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -192,6 +193,8 @@ pub struct Own {
     wakes: IntCounterVec,
     enforcement: Mutex<Enforcement>,
     state: Mutex<State>,
+    /// How many decisions, drifts and reloads were told.
+    generation: AtomicU64,
 }
 
 impl Own {
@@ -212,6 +215,7 @@ impl Own {
             drift: counters(&registry, &DRIFT),
             wakes: counters(&registry, &WAKES),
             enforcement: Mutex::default(),
+            generation: AtomicU64::new(0),
             samples: histogram(&registry, &SAMPLE_DURATION, SAMPLE_BUCKETS),
             renders: histogram(&registry, &RENDER_DURATION, RENDER_BUCKETS),
             requests: counters(&registry, &WEB_REQUESTS),
@@ -282,6 +286,7 @@ impl Own {
     /// bounded.
     pub fn decided(&self, rule: &str, action: &'static str, outcome: Outcome) {
         self.decisions.with_label_values(&[rule, action, outcome.name()]).inc();
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Makes the series of a rule's action, at zero: an increase from nothing is seen by no alert.
@@ -306,6 +311,7 @@ impl Own {
     /// Somebody else wrote a control that a rule keeps.
     pub fn drifted(&self, rule: &str, file: &str, answer: &'static str) {
         self.drift.with_label_values(&[rule, file, answer]).inc();
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// Takes what enforcement is about to do, as it stands now.
@@ -320,6 +326,7 @@ impl Own {
     /// A configuration was loaded and taken, or was refused.
     pub fn reloaded(&self, successful: bool, at: SystemTime) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).reload.told(successful, at);
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// A web configuration was loaded and is in force, with a certificate that runs out then.
@@ -327,11 +334,19 @@ impl Own {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.web.reload.told(true, at);
         state.web.certificate_expiry = certificate_expiry;
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// A web configuration was refused, and the one before stays in force.
     pub fn web_refused(&self, at: SystemTime) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).web.reload.told(false, at);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Another number after each decision, drift and reload.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Takes what `process_…` shows from now on.

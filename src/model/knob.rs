@@ -88,12 +88,48 @@ impl Knob {
         }
     }
 
+    /// The control that is displayed like this.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        if let Some(limit) = name.strip_prefix("io.max ") {
+            let (device, rate) = limit.rsplit_once(' ')?;
+            let rate = IoRate::ALL.into_iter().find(|each| each.name() == rate)?;
+            return Some(Self::IoMax { device: device.into(), rate });
+        }
+        PLAIN.into_iter().find(|knob| knob.file() == name)
+    }
+
+    /// The control's value that is displayed like this.
+    #[must_use]
+    pub fn value_of(&self, text: &str) -> Option<Value> {
+        match self {
+            Self::CpusetCpus | Self::CpusetMems => Some(Value::List(text.into())),
+            _ if text == "max" => Some(Value::Limit(Limit::Max)),
+            _ => text.parse().ok().map(Value::of),
+        }
+    }
+
     /// Whether more of it protects rather than limits: there the larger of two claims is the stricter.
     #[must_use]
     pub const fn is_protection(&self) -> bool {
         matches!(self, Self::MemoryMin | Self::MemoryLow)
     }
 }
+
+/// Controls that need no more than their file's name.
+const PLAIN: [Knob; 11] = [
+    Knob::MemoryMin,
+    Knob::MemoryLow,
+    Knob::MemoryHigh,
+    Knob::MemoryMax,
+    Knob::MemorySwapMax,
+    Knob::CpuMax,
+    Knob::CpuWeight,
+    Knob::IoWeight,
+    Knob::PidsMax,
+    Knob::CpusetCpus,
+    Knob::CpusetMems,
+];
 
 impl fmt::Display for Knob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,5 +173,22 @@ impl fmt::Display for Value {
             Self::Limit(Limit::Value(value)) => write!(f, "{value}"),
             Self::List(list) => f.write_str(list),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_displayed_is_read_again() {
+        let io = IoRate::ALL.map(|rate| Knob::IoMax { device: "8:0".into(), rate });
+        for knob in PLAIN.into_iter().chain(io) {
+            assert_eq!(Knob::from_name(&knob.to_string()), Some(knob.clone()));
+        }
+        assert_eq!(Knob::from_name("memory.maximum"), None);
+        assert_eq!(Knob::CpusetCpus.value_of("3"), Some(Value::List("3".into())));
+        assert_eq!(Knob::MemoryMax.value_of("max"), Some(Value::Limit(Limit::Max)));
+        assert_eq!(Knob::MemoryMax.value_of("x"), None);
     }
 }

@@ -75,6 +75,16 @@ pub enum Truth {
 }
 
 impl Truth {
+    /// The name, in the audit and in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::True => "true",
+            Self::False => "false",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// The opposite; what is not known stays unknown.
     #[must_use]
     pub const fn negated(self) -> Self {

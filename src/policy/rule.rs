@@ -21,6 +21,18 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    /// The name, in the configuration, on series and in the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::DryRun => "dry_run",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 /// Every rule, as the configuration has them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {

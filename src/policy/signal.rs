@@ -1,5 +1,7 @@
 //! What can be measured, one name on every layout.
 
+pub use crate::model::Quantity;
+
 /// A resource whose pressure the kernel tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resource {
@@ -31,53 +33,6 @@ pub enum Window {
     Avg300,
     /// The share of time stalled between two samples, from the total.
     Rate,
-}
-
-/// The unit a signal is measured in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quantity {
-    /// Bytes.
-    Bytes,
-    /// Bytes a second.
-    BytesPerSecond,
-    /// A number of things.
-    Count,
-    /// Things a second.
-    CountPerSecond,
-    /// CPU cores.
-    Cores,
-    /// A share, 1.0 is all.
-    Share,
-    /// Seconds.
-    Seconds,
-}
-
-impl Quantity {
-    /// A number of it, for people: `12.0MiB`, `40.0%`, `1.50 cores`.
-    #[must_use]
-    pub fn show(self, number: f64) -> String {
-        match self {
-            Self::Bytes => bytes(number),
-            Self::BytesPerSecond => format!("{}/s", bytes(number)),
-            Self::Count => format!("{number:.0}"),
-            Self::CountPerSecond => format!("{number:.1}/s"),
-            Self::Cores => format!("{number:.2} cores"),
-            Self::Share => format!("{:.1}%", number * 100.0),
-            Self::Seconds => format!("{number:.0}s"),
-        }
-    }
-}
-
-fn bytes(number: f64) -> String {
-    let mut scaled = number;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if scaled.abs() < 1024.0 {
-            let digits = usize::from(unit != "B");
-            return format!("{scaled:.digits$}{unit}");
-        }
-        scaled /= 1024.0;
-    }
-    format!("{scaled:.1}TiB")
 }
 
 /// Something measured of a cgroup or of the host.

@@ -173,6 +173,16 @@ impl Standing {
         self.rules.iter().flat_map(|kept| kept.on.iter().map(move |target| (&kept.rule, target)))
     }
 
+    /// The rules that are kept on a cgroup.
+    pub fn keeping(&self, target: &Identity) -> impl Iterator<Item = &Arc<LimitRule>> {
+        self.rules.iter().filter_map(|kept| self.keeps(&kept.rule.name, target))
+    }
+
+    /// On how many cgroups each rule is kept, in the configuration's order.
+    pub fn counts(&self) -> impl Iterator<Item = (&Arc<LimitRule>, usize)> {
+        self.rules.iter().map(|kept| (&kept.rule, kept.on.len()))
+    }
+
     /// Follows births, and deaths where `all` are told. Both lists are sorted by path.
     fn settle(&mut self, cgroups: &[Cgroup], all: bool) {
         let unchanged = if all {

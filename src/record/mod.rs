@@ -3,6 +3,7 @@
 //! These records are a format of their own: the model's types can change without them. A document says its
 //! [`VERSION`]. What is absent has no key; a limit that is not set where the kernel has the file is `"max"`.
 
+pub mod enforcement;
 pub mod names;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{Collector, Field, HostField, Report, Snapshot};
+use crate::model::{Cgroup, Collector, Field, HostField, Report, Snapshot};
+use crate::record::enforcement::{Decision, Overview};
 use crate::record::{self, Document, Listing, Numbers};
 
 /// `/api/v1/status`.
@@ -76,6 +77,12 @@ struct Host {
     pressure: Numbers,
 }
 
+/// `/api/v1/decisions`.
+#[derive(Serialize)]
+struct Decisions<'a> {
+    decisions: &'a [Decision],
+}
+
 /// A refusal.
 #[derive(Serialize)]
 struct Problem<'a> {
@@ -98,15 +105,30 @@ pub(super) fn cgroups(snapshot: &Snapshot) -> Vec<u8> {
     Document::new(Listing(snapshot)).to_json()
 }
 
-/// One cgroup with everything: the living one of that path, as the kernel or as people write it, else the one of that
-/// path that ended last and waits for a scrape.
+/// One cgroup with everything.
 pub(super) fn cgroup(snapshot: &Snapshot, path: &[u8]) -> Option<Vec<u8>> {
-    let cgroup = snapshot
+    let cgroup = find(snapshot, path)?;
+    Some(Document::new(record::full(cgroup, snapshot.at, None)).to_json())
+}
+
+/// Where the rules stand, and what is in force.
+pub(super) fn policies(overview: &Overview) -> Vec<u8> {
+    Document::new(overview).to_json()
+}
+
+/// The newest decisions.
+pub(super) fn decisions(decisions: &[Decision]) -> Vec<u8> {
+    Document::new(Decisions { decisions }).to_json()
+}
+
+/// The cgroup of a path: the living one, as the kernel or as people write it, else the one of that path that ended last and
+/// waits for a scrape.
+pub(super) fn find<'a>(snapshot: &'a Snapshot, path: &[u8]) -> Option<&'a Cgroup> {
+    snapshot
         .find(path)
         .or_else(|| snapshot.cgroups.iter().find(|cgroup| cgroup.identity.display.as_bytes() == path))
         .or_else(|| snapshot.dead.iter().map(AsRef::as_ref).rfind(|cgroup| *cgroup.identity.path == *path))
-        .filter(|cgroup| !cgroup.hidden)?;
-    Some(Document::new(record::full(cgroup, snapshot.at, None)).to_json())
+        .filter(|cgroup| !cgroup.hidden)
 }
 
 /// Why there is nothing else.

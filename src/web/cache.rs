@@ -23,9 +23,9 @@ pub(super) struct Packed {
     pub(super) plain_len: usize,
 }
 
-/// The packed expositions of one snapshot.
+/// The packed expositions of one moment.
 struct Kept {
-    sequence: u64,
+    moment: Moment,
     text: Option<Packed>,
     open_metrics: Option<Packed>,
 }
@@ -46,6 +46,19 @@ impl Kept {
     }
 }
 
+/// Which snapshot, and what was to be said beside it: the later ones are larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment {
+    sequence: u64,
+    generation: u64,
+}
+
+impl Moment {
+    pub(super) fn now(snapshot: &Snapshot, source: &dyn Source) -> Self {
+        Self { sequence: snapshot.sequence, generation: source.generation() }
+    }
+}
+
 /// Holds the compressed expositions of the newest snapshot that was asked for, and nothing older.
 #[derive(Default)]
 pub(super) struct Cache {
@@ -56,16 +69,11 @@ pub(super) struct Cache {
 
 impl Cache {
     /// The exposition, if it is at hand. Does not block.
-    pub(super) fn at_hand(&self, snapshot: &Snapshot, request: Exposition) -> Option<Packed> {
+    pub(super) fn at_hand(&self, moment: Moment, request: Exposition) -> Option<Packed> {
         if request.collectors != CollectorSet::ALL {
             return None;
         }
-        self.kept
-            .load()
-            .as_ref()
-            .filter(|kept| kept.sequence == snapshot.sequence)?
-            .get(request.format)
-            .cloned()
+        self.kept.load().as_ref().filter(|kept| kept.moment == moment)?.get(request.format).cloned()
     }
 
     /// The exposition, rendered if it must be. Blocks, for a rendering under way as well.
@@ -80,25 +88,27 @@ impl Cache {
         request: Exposition,
     ) -> io::Result<Packed> {
         let _turn = self.rendering.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(packed) = self.at_hand(snapshot, request) {
+        // What changes while it is rendered is in the next one.
+        let moment = Moment::now(snapshot, source);
+        if let Some(packed) = self.at_hand(moment, request) {
             return Ok(packed);
         }
         let packed = compress(|out| source.render(snapshot, request, out))?;
         if request.collectors == CollectorSet::ALL {
-            self.keep(snapshot.sequence, request.format, packed.clone());
+            self.keep(moment, request.format, packed.clone());
         }
         Ok(packed)
     }
 
-    /// Keeps a body, unless a newer snapshot's is kept. Only called by the one that renders.
-    fn keep(&self, sequence: u64, format: Format, packed: Packed) {
+    /// Keeps a body, unless a newer one is kept. Only called by the one that renders.
+    fn keep(&self, moment: Moment, format: Format, packed: Packed) {
         let old = self.kept.load_full();
         let mut kept = match old {
-            Some(old) if old.sequence > sequence => return,
-            Some(old) if old.sequence == sequence => {
-                Kept { sequence, text: old.text.clone(), open_metrics: old.open_metrics.clone() }
+            Some(old) if old.moment > moment => return,
+            Some(old) if old.moment == moment => {
+                Kept { moment, text: old.text.clone(), open_metrics: old.open_metrics.clone() }
             }
-            _ => Kept { sequence, text: None, open_metrics: None },
+            _ => Kept { moment, text: None, open_metrics: None },
         };
         *kept.slot(format) = Some(packed);
         self.kept.store(Some(Arc::new(kept)));

@@ -2,7 +2,8 @@
 //!
 //! | path | methods | what |
 //! |---|---|---|
-//! | `/` | GET, HEAD | the landing page |
+//! | `/` | GET, HEAD | the landing page; `?refresh=SECONDS` loads it again |
+//! | `/cgroup?path=` | GET, HEAD | one cgroup as a page |
 //! | `/metrics` ([`Settings::telemetry_path`]) | GET, HEAD | the newest snapshot for Prometheus; `?collect[]=`, `?exclude[]=` |
 //! | `/-/healthy` | GET, HEAD | 200 while the process serves |
 //! | `/-/ready` | GET, HEAD | 503 until there is a first snapshot |
@@ -10,6 +11,8 @@
 //! | `/api/v1/status` | GET, HEAD | this process, its layout, its last pass |
 //! | `/api/v1/cgroups` | GET, HEAD | every cgroup with its key numbers |
 //! | `/api/v1/cgroup?path=` | GET, HEAD | one cgroup with everything |
+//! | `/api/v1/policies` | GET, HEAD | the rules: where they stand, what is in force |
+//! | `/api/v1/decisions` | GET, HEAD | the newest decisions, the newest first |
 //!
 //! Nothing but reload changes anything, and nothing here reads a kernel file: every answer comes from the newest
 //! snapshot of a [`Source`]. Rendering is CPU work and runs on blocking threads.
@@ -58,7 +61,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::metrics::Format;
-use crate::model::{CollectorSet, Snapshot};
+use crate::model::{CollectorSet, Identity, Snapshot};
+use crate::record::enforcement::{Decision, Overview};
 
 pub use auth::{AuthFailure, BadHash, PasswordHash, Users};
 pub use guard::{DoorEvent, Guard, Protection};
@@ -66,8 +70,8 @@ pub use rate::RateLimit;
 pub use routes::Route;
 pub use server::{BindError, bind, run};
 
-/// What the server serves from. Every call but [`Source::render`] and [`Source::reload`] must return at once: it is
-/// made on an async thread.
+/// What the server serves from. Every call that does not say otherwise must return at once: it is made on an async
+/// thread.
 pub trait Source: Send + Sync + 'static {
     /// The newest snapshot; none before the first pass.
     fn snapshot(&self) -> Option<Arc<Snapshot>>;
@@ -80,6 +84,10 @@ pub trait Source: Send + Sync + 'static {
     /// Those of `out`.
     fn render(&self, snapshot: &Snapshot, request: Exposition, out: &mut dyn io::Write) -> io::Result<()>;
 
+    /// Another number when decisions or reloads have changed what an exposition says beside its snapshot: one that was
+    /// made before is then not used again.
+    fn generation(&self) -> u64;
+
     /// An unfiltered exposition of the snapshot of this sequence number has gone to a client as a whole: the kernel
     /// took its last byte. One that was cut off, a HEAD, and one with collectors left out do not count.
     fn carried(&self, sequence: u64);
@@ -88,6 +96,13 @@ pub trait Source: Send + Sync + 'static {
     ///
     /// The error says what is wrong with the new configuration; the old one then stays in force.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+
+    /// Where this program runs, and what its rules are about. What is in force is that of one cgroup only, where one is
+    /// given. Called on a blocking thread.
+    fn overview(&self, about: Option<&Identity>) -> Overview;
+
+    /// The newest decisions, the newest first; there is a bound on how many are remembered. Called on a blocking thread.
+    fn decisions(&self) -> Vec<Decision>;
 
     /// A request has been answered: for the program's own metrics.
     fn observe(&self, request: RequestSeen);

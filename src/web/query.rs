@@ -58,6 +58,17 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// After how many seconds a page is to be loaded again, if it is: `refresh=5`. The error is for the client.
+pub(super) fn refresh(query: Option<&str>) -> Result<Option<u32>, String> {
+    let pairs = pairs(query.unwrap_or_default());
+    let Some((_, wanted)) = pairs.iter().find(|(name, _)| name == b"refresh") else { return Ok(None) };
+    let seconds = std::str::from_utf8(wanted).ok().and_then(|text| text.parse().ok());
+    let seconds = seconds.filter(|seconds| (1..=3600).contains(seconds));
+    seconds.map(Some).ok_or_else(|| {
+        format!("refresh=\"{}\" is no number of seconds: expected 1 to 3600", wanted.escape_ascii())
+    })
+}
+
 /// The collectors that a scrape asks for: `collect[]=NAME` these alone, `exclude[]=NAME` all but these, as in
 /// node_exporter. The error is for the client.
 pub(super) fn collectors(query: Option<&str>) -> Result<CollectorSet, String> {
@@ -106,6 +117,17 @@ mod tests {
         let text = encode(&all);
         assert_eq!(decode(&text), all);
         assert!(!text.contains(['&', '+', '"', '<', '\'', '#', ' ']), "{text}");
+    }
+
+    #[test]
+    fn refreshes_are_whole_seconds() {
+        assert_eq!(refresh(None), Ok(None));
+        assert_eq!(refresh(Some("x=1&refresh=10")), Ok(Some(10)));
+        for wrong in
+            ["refresh=0", "refresh=3601", "refresh=-1", "refresh=", "refresh=5;url=//x", "refresh=%ff"]
+        {
+            assert!(refresh(Some(wrong)).unwrap_err().contains("1 to 3600"), "{wrong}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::body::Reply;
-use super::cache::{Cache, Packed};
+use super::cache::{Cache, Moment, Packed};
 use super::guard::Denied;
 use super::negotiate::{self, Encoding};
 use super::{Exposition, RequestSeen, Settings, Source, api, page, query};
@@ -37,6 +37,12 @@ pub enum Route {
     Cgroups,
     /// `/api/v1/cgroup`.
     Cgroup,
+    /// `/cgroup`: one cgroup as a page.
+    CgroupPage,
+    /// `/api/v1/policies`.
+    Policies,
+    /// `/api/v1/decisions`.
+    Decisions,
     /// Any other path.
     Unknown,
 }
@@ -53,6 +59,9 @@ impl Route {
         Self::Status,
         Self::Cgroups,
         Self::Cgroup,
+        Self::CgroupPage,
+        Self::Policies,
+        Self::Decisions,
         Self::Unknown,
     ];
 
@@ -69,6 +78,9 @@ impl Route {
             Self::Status => "status",
             Self::Cgroups => "cgroups",
             Self::Cgroup => "cgroup",
+            Self::CgroupPage => "cgroup_page",
+            Self::Policies => "policies",
+            Self::Decisions => "decisions",
             Self::Unknown => "unknown",
         }
     }
@@ -140,6 +152,9 @@ impl Routes {
             "/api/v1/status" => Route::Status,
             "/api/v1/cgroups" => Route::Cgroups,
             "/api/v1/cgroup" => Route::Cgroup,
+            "/cgroup" => Route::CgroupPage,
+            "/api/v1/policies" => Route::Policies,
+            "/api/v1/decisions" => Route::Decisions,
             _ => Route::Unknown,
         }
     }
@@ -158,7 +173,8 @@ impl Routes {
 
     async fn dispatch(&self, route: Route, head: &Parts) -> Answer {
         let made = match route {
-            Route::Landing => self.landing().await,
+            Route::Landing => self.landing(head.uri.query()).await,
+            Route::CgroupPage => self.cgroup_page(head.uri.query()).await,
             Route::Style => Ok(style()),
             Route::Metrics => self.metrics(head).await,
             Route::Healthy => Ok(text(StatusCode::OK, "Stockade is healthy.")),
@@ -167,6 +183,8 @@ impl Routes {
             Route::Status => Ok(json(StatusCode::OK, api::status(self.source.snapshot().as_deref()))),
             Route::Cgroups => self.cgroups().await,
             Route::Cgroup => Ok(self.cgroup(head.uri.query())),
+            Route::Policies => self.told(|source| api::policies(&source.overview(None))).await,
+            Route::Decisions => self.told(|source| api::decisions(&source.decisions())).await,
             Route::Unknown => Ok(text(StatusCode::NOT_FOUND, "no such page: / lists them")),
         };
         made.unwrap_or_else(|refused| refused)
@@ -203,7 +221,7 @@ impl Routes {
         request: Exposition,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<(Packed, Option<OwnedSemaphorePermit>), Answer> {
-        if let Some(packed) = self.cache.at_hand(&snapshot, request) {
+        if let Some(packed) = self.cache.at_hand(Moment::now(&snapshot, &*self.source), request) {
             return Ok((packed, permit));
         }
         let (cache, source) = (Arc::clone(&self.cache), Arc::clone(&self.source));
@@ -215,17 +233,65 @@ impl Routes {
         Ok((packed, permit))
     }
 
-    async fn landing(&self) -> Result<Answer, Answer> {
-        let snapshot = self.source.snapshot();
+    async fn landing(&self, query: Option<&str>) -> Result<Answer, Answer> {
+        let refresh = query::refresh(query).map_err(|message| text(StatusCode::BAD_REQUEST, message))?;
         let telemetry_path = self.settings.telemetry_path.clone();
-        let page = blocking(move || page::landing(snapshot.as_deref(), &telemetry_path)).await?;
-        let mut answer = typed(StatusCode::OK, "text/html; charset=utf-8", page);
+        self.page(move |snapshot, source| {
+            let (overview, decisions) = (source.overview(None), source.decisions());
+            let page = page::Landing { snapshot, overview, decisions, telemetry_path, refresh };
+            (StatusCode::OK, page.to_string())
+        })
+        .await
+    }
+
+    async fn cgroup_page(&self, query: Option<&str>) -> Result<Answer, Answer> {
+        let pairs = query::pairs(query.unwrap_or_default());
+        let path = pairs.into_iter().find(|(name, _)| name == b"path").map(|(_, path)| path);
+        let path = path.ok_or_else(|| text(StatusCode::BAD_REQUEST, NO_PATH))?;
+        self.page(move |snapshot, source| {
+            let Some(snapshot) = snapshot else {
+                return (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    page::problem("The first sample has not been taken yet."),
+                );
+            };
+            match api::find(&snapshot, &path) {
+                Some(cgroup) => {
+                    let (overview, decisions) = (source.overview(Some(&cgroup.identity)), source.decisions());
+                    (
+                        StatusCode::OK,
+                        page::One { snapshot: &snapshot, cgroup, overview, decisions }.to_string(),
+                    )
+                }
+                None => (StatusCode::NOT_FOUND, page::problem(&no_cgroup(&path))),
+            }
+        })
+        .await
+    }
+
+    /// A page, made off the async threads, that may do nothing in a browser but look like one.
+    async fn page(
+        &self,
+        make: impl FnOnce(Option<Arc<Snapshot>>, &dyn Source) -> (StatusCode, String) + Send + 'static,
+    ) -> Result<Answer, Answer> {
+        let permit = self.permit().map_err(|_| busy(text))?;
+        let (snapshot, source) = (self.source.snapshot(), Arc::clone(&self.source));
+        let ((status, page), permit) = blocking(move || (make(snapshot, &*source), permit)).await?;
+        let mut answer = typed(status, "text/html; charset=utf-8", page).map(|reply| reply.holding(permit));
         let headers = answer.headers_mut();
         headers
             .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::CONTENT_SECURITY_POLICY));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         Ok(answer)
+    }
+
+    /// What the source knows beside the snapshot, as JSON.
+    async fn told(&self, tell: fn(&dyn Source) -> Vec<u8>) -> Result<Answer, Answer> {
+        let permit = self.permit().map_err(|_| busy(problem))?;
+        let source = Arc::clone(&self.source);
+        let (body, permit) = blocking(move || (tell(&*source), permit)).await?;
+        Ok(json(StatusCode::OK, body).map(|reply| reply.holding(permit)))
     }
 
     async fn cgroups(&self) -> Result<Answer, Answer> {
@@ -238,18 +304,12 @@ impl Routes {
     fn cgroup(&self, query: Option<&str>) -> Answer {
         let pairs = query::pairs(query.unwrap_or_default());
         let Some((_, path)) = pairs.iter().find(|(name, _)| name == b"path") else {
-            return problem(StatusCode::BAD_REQUEST, "the query names no path: expected ?path=/system.slice");
+            return problem(StatusCode::BAD_REQUEST, NO_PATH);
         };
         let Some(snapshot) = self.source.snapshot() else { return unready(problem) };
         match api::cgroup(&snapshot, path) {
             Some(body) => json(StatusCode::OK, body),
-            None => problem(
-                StatusCode::NOT_FOUND,
-                format!(
-                    "no cgroup has the path \"{}\": /api/v1/cgroups lists the paths, each begins with a slash",
-                    crate::model::display_path(path)
-                ),
-            ),
+            None => problem(StatusCode::NOT_FOUND, no_cgroup(path)),
         }
     }
 
@@ -280,6 +340,17 @@ impl Routes {
     fn permit(&self) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
         self.permits.as_ref().map(|permits| Arc::clone(permits).try_acquire_owned()).transpose()
     }
+}
+
+/// Why a request for one cgroup is refused that does not say which.
+const NO_PATH: &str = "the query names no path: expected ?path=/system.slice";
+
+/// Why there is nothing to say about a path.
+fn no_cgroup(path: &[u8]) -> String {
+    format!(
+        "no cgroup has the path \"{}\": /api/v1/cgroups lists the paths, each begins with a slash",
+        crate::model::display_path(path)
+    )
 }
 
 /// Too many requests render.
@@ -375,7 +446,7 @@ fn retry_soon(mut refused: Answer) -> Answer {
 }
 
 fn style() -> Answer {
-    let mut answer = typed(StatusCode::OK, "text/css; charset=utf-8", &include_bytes!("style.css")[..]);
+    let mut answer = typed(StatusCode::OK, "text/css; charset=utf-8", page::STYLE);
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
     answer
 }

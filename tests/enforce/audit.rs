@@ -128,7 +128,11 @@ fn everything_else_has_a_line_of_its_kind() {
         was: None,
         fate: Fate::Restored,
     };
-    log.recovery(&Recovery { damage: Damage { torn: 5, ..Damage::default() }, claims: vec![claim] });
+    log.recovery(&Recovery {
+        damage: Damage { torn: 5, ..Damage::default() },
+        claims: vec![claim],
+        ..Recovery::default()
+    });
     log.notified(&Notified {
         order: 3,
         rule: "rule".into(),

@@ -4,6 +4,7 @@
 
 pub mod daemon;
 pub mod fake;
+pub mod ground;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

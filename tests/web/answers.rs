@@ -43,6 +43,14 @@ fn gzip_holds_the_same_text_and_is_made_once_per_snapshot_and_format() {
     server.publish(Some(snapshot(2, usual_cgroups())));
     assert!(server.get("/metrics").text().contains("fake_cpu 2\n"), "a new snapshot is rendered anew");
     assert_eq!(server.source.renderings.load(Ordering::SeqCst), 3);
+    server.source.generation.store(1, Ordering::SeqCst);
+    server.get("/metrics");
+    server.get("/metrics");
+    assert_eq!(
+        server.source.renderings.load(Ordering::SeqCst),
+        4,
+        "what is said beside it has changed, once"
+    );
 }
 
 #[test]
@@ -213,15 +221,18 @@ fn the_landing_page_is_inert_whatever_cgroups_are_called() {
     let text = page.text();
     assert!(!text.contains("<script") && !text.contains("'>"), "{text}");
     assert!(
-        text.contains("&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}ff\u{fffd}0a&amp;</a>"),
+        text.contains(
+            "&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}ff\u{fffd}0a&amp;</bdi></a>"
+        ),
         "{text}"
     );
-    assert!(text.contains("1.0 TiB") && text.contains("hybrid") && text.contains("fanotify"), "{text}");
-    assert!(text.contains("<dd>24</dd>") && !text.contains("hidden"), "{text}");
-    assert!(text.contains("/many-19<") && !text.contains("/many-12<"), "the ten largest: {text}");
-    let link =
-        text.split('"').find(|part| part.starts_with("api/v1/cgroup?path=") && part.contains("script"));
+    assert!(text.contains("1.0TiB") && text.contains("hybrid") && text.contains("fanotify"), "{text}");
+    assert!(text.contains("<dt>Cgroups</dt><dd>24</dd>") && !text.contains("hidden"), "{text}");
+    assert!(text.contains("/many-19<") && !text.contains("/many-10<"), "the ten largest: {text}");
+    let link = text.split('"').find(|part| part.starts_with("cgroup?path=") && part.contains("script"));
+    let page = server.get(&format!("/{}", link.unwrap()));
+    assert_eq!(page.status, 200, "{link:?}");
+    let link = page.text().split('"').find(|part| part.starts_with("api/v1/cgroup?path="));
     let followed = server.get(&format!("/{}", link.unwrap()));
-    assert_eq!(followed.status, 200, "{link:?}");
     assert_eq!(followed.json()["values"]["memory.current"], 1u64 << 40);
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +13,7 @@ use stockade::model::{
     Cgroup, Collector, CollectorSet, Control, Controls, Field, Host, Identity, LayoutKind, Limit, Owner,
     OwnerLabel, Readings, Report, Snapshot, WatchMethod, display_path,
 };
+use stockade::record::enforcement::{Decision, Overview};
 use stockade::web::{self, DoorEvent, Exposition, RequestSeen, Settings, Source};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -50,9 +51,12 @@ pub(crate) struct Fake {
     /// How many lines a rendering has.
     pub(crate) lines: AtomicUsize,
     pub(crate) renderings: AtomicUsize,
+    pub(crate) generation: AtomicU64,
     pub(crate) reload: Mutex<Result<(), String>>,
     pub(crate) seen: Mutex<Vec<RequestSeen>>,
     pub(crate) events: Mutex<Vec<DoorEvent>>,
+    pub(crate) overview: Mutex<Overview>,
+    pub(crate) decisions: Mutex<Vec<Decision>>,
     rendering: mpsc::SyncSender<()>,
     carried: mpsc::SyncSender<u64>,
 }
@@ -77,6 +81,10 @@ impl Source for Fake {
         if request.format == Format::OpenMetrics { out.write_all(b"# EOF\n") } else { Ok(()) }
     }
 
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
     fn carried(&self, sequence: u64) {
         let _ = self.carried.try_send(sequence);
     }
@@ -84,6 +92,19 @@ impl Source for Fake {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         let result = self.reload.lock().expect("no test panics with it").clone();
         Box::pin(async move { result })
+    }
+
+    fn overview(&self, about: Option<&Identity>) -> Overview {
+        let mut overview = self.overview.lock().expect("no test panics with it").clone();
+        if let (Some(about), Some(rules)) = (about, &mut overview.rules) {
+            rules.in_force.retain(|claim| *claim.cgroup == *about);
+            rules.in_force_total = rules.in_force.len();
+        }
+        overview
+    }
+
+    fn decisions(&self) -> Vec<Decision> {
+        self.decisions.lock().expect("no test panics with it").clone()
     }
 
     fn observe(&self, request: RequestSeen) {
@@ -123,9 +144,12 @@ impl Server {
             gate: Gate::default(),
             lines: AtomicUsize::new(100),
             renderings: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
             reload: Mutex::new(Ok(())),
             seen: Mutex::new(Vec::new()),
             events: Mutex::new(Vec::new()),
+            overview: Mutex::default(),
+            decisions: Mutex::default(),
             rendering: rendering_sender,
             carried: carried_sender,
         });

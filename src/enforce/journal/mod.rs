@@ -7,6 +7,8 @@
 //! A claim is open from its `Record::Claim` to its `Undone` or `Closed`. A damaged line in the middle is skipped and
 //! counted; what stands after the last good line is cut off and kept beside.
 
+mod kills;
+mod lock;
 mod record;
 mod recover;
 
@@ -18,11 +20,11 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::actuator::Saved;
 use super::ledger::Key;
 use crate::model::{Identity, Knob, Value};
+use kills::Kills;
+use lock::take_lock;
 use record::{ClaimRecord, ControlRecord, Record};
 pub use recover::{Fate, Recovered, Recovery};
 
@@ -101,6 +103,7 @@ struct Book {
     open: BTreeMap<u64, (String, ClaimRecord)>,
     /// By cgroup and control: what the kernel said after the last write, and whether one was about to be made since.
     writes: HashMap<(Key, Option<Knob>), Write>,
+    kills: Kills,
     boot: String,
     last_entry: u64,
 }
@@ -285,7 +288,8 @@ impl Journal {
         }
         self.length += bytes.len() as u64;
         for record in begin.iter().chain(records) {
-            let ends = matches!(record, Record::Undone { .. } | Record::Closed { .. });
+            let ends =
+                matches!(record, Record::Undone { .. } | Record::Closed { .. } | Record::Killed { .. });
             // A claim that ended leaves about as much behind as a claim is long.
             self.closed += if ends { 512 } else { 0 };
             self.book.learn(record.clone());
@@ -311,7 +315,7 @@ impl Journal {
 
     fn rewrite(&mut self, new: &Path) -> Result<(), JournalError> {
         let path = self.dir.join("journal");
-        let mut bytes = Vec::new();
+        let mut bytes: Vec<u8> = self.book.kills.records().flat_map(|kill| record::encode(&kill)).collect();
         let mut boot = String::new();
         for (of, claim) in self.book.open.values() {
             if *of != boot {
@@ -354,28 +358,6 @@ fn begin(boot: &str) -> Record {
     Record::Begin { boot: boot.to_owned(), pid: std::process::id(), wall: wall().as_secs() }
 }
 
-fn take_lock(dir: &Path) -> Result<File, JournalError> {
-    let path = dir.join("lock");
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(io_error("open", &path))?;
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut pid = String::new();
-        let _ = lock.read_to_string(&mut pid);
-        let pid = if pid.trim().is_empty() { "?" } else { pid.trim() };
-        return Err(JournalError::Locked { dir: dir.to_owned(), pid: pid.to_owned() });
-    }
-    let pid = std::process::id().to_string();
-    // Only for whoever finds it locked; a full disk may have no room for it.
-    let _ = lock.set_len(0).and_then(|()| lock.write_all(pid.as_bytes()));
-    Ok(lock)
-}
-
 /// Reads a file: what is open, how many bytes are good, how many lines before the last good one are not.
 fn replay(bytes: &[u8]) -> (Book, usize, u64) {
     let mut book = Book::default();
@@ -397,13 +379,14 @@ fn replay(bytes: &[u8]) -> (Book, usize, u64) {
 /// What a claim is about.
 fn place(claim: &ClaimRecord) -> (Key, Option<Knob>) {
     let path = record::path_of(&claim.path).unwrap_or_default().into_boxed_slice();
-    ((path, claim.id), claim.control.as_ref().and_then(|control| record::knob_of(&control.knob)))
+    ((path, claim.id), claim.control.as_ref().and_then(|control| Knob::from_name(&control.knob)))
 }
 
 impl Book {
     fn learn(&mut self, record: Record) {
         match record {
             Record::Begin { boot, .. } => self.boot = boot,
+            Record::Killed { path, wall } => self.kills.learn(path, wall),
             Record::Claim(claim) => {
                 self.last_entry = self.last_entry.max(claim.entry);
                 let write = self.writes.entry(place(&claim)).or_default();
@@ -419,8 +402,7 @@ impl Book {
             Record::Applied { entry, value } => {
                 if let Some((_, claim)) = self.open.get(&entry) {
                     let place = place(claim);
-                    let read_back =
-                        place.1.as_ref().zip(value).and_then(|(knob, text)| record::value_of(knob, &text));
+                    let read_back = place.1.as_ref().zip(value).and_then(|(knob, text)| knob.value_of(&text));
                     let write = self.writes.entry(place).or_default();
                     write.pending = false;
                     write.read_back = read_back;

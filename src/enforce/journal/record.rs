@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::enforce::actuator::Saved;
-use crate::model::{IoRate, Knob, Limit, Value};
+use crate::model::Knob;
 
 /// What is written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,13 @@ pub(super) enum Record {
         boot: String,
         /// The program's process id.
         pid: u32,
+        /// Seconds since 1970.
+        wall: u64,
+    },
+    /// A cgroup is about to be killed.
+    Killed {
+        /// The path; see [`path_text`].
+        path: String,
         /// Seconds since 1970.
         wall: u64,
     },
@@ -86,8 +93,8 @@ pub(super) struct ControlRecord {
 impl ControlRecord {
     /// The control and what it was; none where a later version of the program wrote it.
     pub fn saved(&self) -> Option<Saved> {
-        let knob = knob_of(&self.knob)?;
-        let value = value_of(&knob, &self.was)?;
+        let knob = Knob::from_name(&self.knob)?;
+        let value = knob.value_of(&self.was)?;
         Some(Saved { knob, value, raw: self.raw.as_str().into() })
     }
 }
@@ -151,40 +158,6 @@ pub(super) fn path_of(text: &str) -> Option<Vec<u8>> {
     Some(path)
 }
 
-/// Controls that need no more than their file's name.
-const PLAIN: [Knob; 11] = [
-    Knob::MemoryMin,
-    Knob::MemoryLow,
-    Knob::MemoryHigh,
-    Knob::MemoryMax,
-    Knob::MemorySwapMax,
-    Knob::CpuMax,
-    Knob::CpuWeight,
-    Knob::IoWeight,
-    Knob::PidsMax,
-    Knob::CpusetCpus,
-    Knob::CpusetMems,
-];
-
-/// The control that is displayed like this.
-pub(super) fn knob_of(text: &str) -> Option<Knob> {
-    if let Some(limit) = text.strip_prefix("io.max ") {
-        let (device, rate) = limit.rsplit_once(' ')?;
-        let rate = IoRate::ALL.into_iter().find(|each| each.name() == rate)?;
-        return Some(Knob::IoMax { device: device.into(), rate });
-    }
-    PLAIN.into_iter().find(|knob| knob.file() == text)
-}
-
-/// The control's value that is displayed like this.
-pub(super) fn value_of(knob: &Knob, text: &str) -> Option<Value> {
-    match knob {
-        Knob::CpusetCpus | Knob::CpusetMems => Some(Value::List(text.into())),
-        _ if text == "max" => Some(Value::Limit(Limit::Max)),
-        _ => text.parse().ok().map(Value::of),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,14 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn every_knob_and_path_reads_back() {
-        let io = IoRate::ALL.map(|rate| Knob::IoMax { device: "8:0".into(), rate });
-        for knob in PLAIN.into_iter().chain(io) {
-            assert_eq!(knob_of(&knob.to_string()), Some(knob.clone()));
-        }
-        assert_eq!(value_of(&Knob::CpusetCpus, "3"), Some(Value::List("3".into())));
-        assert_eq!(value_of(&Knob::MemoryMax, "max"), Some(Value::Limit(Limit::Max)));
-        assert_eq!(value_of(&Knob::MemoryMax, "x"), None);
+    fn every_path_reads_back() {
         let every: Vec<u8> = (0..=255).collect();
         assert_eq!(path_of(&path_text(&every)), Some(every));
         assert_eq!(path_of("%0"), None);

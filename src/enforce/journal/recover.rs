@@ -1,6 +1,7 @@
 //! What a program that ended without undoing left behind is undone by the next one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::record::{self, ClaimRecord};
 use super::{Damage, Journal, place};
@@ -62,6 +63,8 @@ pub struct Recovery {
     pub damage: Damage,
     /// The claims that were open, in the order they were undone.
     pub claims: Vec<Recovered>,
+    /// What former programs killed, with how long ago: the oldest first.
+    pub kills: Vec<(Box<[u8]>, Duration)>,
 }
 
 impl Journal {
@@ -69,7 +72,8 @@ impl Journal {
     /// back already is noticed.
     pub fn recover(&mut self, actuator: &dyn Actuator) -> Recovery {
         let open: Vec<(String, ClaimRecord)> = self.book.open.values().rev().cloned().collect();
-        let mut recovery = Recovery { damage: self.damage().clone(), claims: Vec::with_capacity(open.len()) };
+        let claims = Vec::with_capacity(open.len());
+        let mut recovery = Recovery { damage: self.damage().clone(), claims, kills: self.kills() };
         for (boot, claim) in open {
             let fate = if boot == self.boot { self.undo(&claim, actuator) } else { Fate::Rebooted };
             match &fate {

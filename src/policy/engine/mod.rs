@@ -22,7 +22,7 @@ use crate::policy::signal::Resource;
 use crate::policy::table::{Table, Throttles};
 
 pub use explain::{Explanation, Matched, Next};
-pub use state::{Episode, State, starved};
+pub use state::{Episode, State, relief_time, starved};
 use victims::Chosen;
 pub use wants::TriggerWant;
 use watched::Watched;
@@ -348,6 +348,13 @@ impl Engine {
             }
         }
         self.table.attribute(&self.throttled);
+    }
+
+    /// Whether some policy is about the cgroup at a path, as of the last evaluation.
+    #[must_use]
+    pub fn is_about(&self, path: &[u8]) -> bool {
+        let place = find(&self.places, path);
+        place.is_some_and(|place| self.watched.iter().any(|watched| watched.at(place).is_some()))
     }
 
     /// How many targets each policy has in each state: the policy, the state's name, the number.

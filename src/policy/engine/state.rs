@@ -204,6 +204,7 @@ fn climb(policy: &Policy, mut episode: Box<Episode>, now: Duration, say: &mut im
 }
 
 /// How long the step has to bring relief.
+#[must_use]
 pub fn relief_time(policy: &Policy, episode: &Episode) -> Duration {
     policy.steps.get(episode.step).map_or(Duration::ZERO, |step| step.relieved_within)
 }
