@@ -1,5 +1,7 @@
 //! A real Prometheus that scrapes what it is told to, and answers queries.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,16 +22,20 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes each target every second, under the name of its job.
     pub fn start(targets: &[(&str, SocketAddr)]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
         let jobs: String = targets
             .iter()
             .map(|(job, target)| {
                 format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
             })
             .collect();
+        Self::configured(&format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
+    }
+
+    /// Starts one with a configuration.
+    pub fn configured(text: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("prometheus.yml");
-        fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
-            .expect("a file");
+        fs::write(&config, text).expect("a file");
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
@@ -78,6 +84,14 @@ impl Prometheus {
                 (series["metric"].clone(), value.expect("a number"))
             })
             .collect()
+    }
+
+    /// How many series its head block holds.
+    pub fn head_series(&self) -> Option<u64> {
+        let answer = self.get("/api/v1/status/tsdb");
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        let body: Value = serde_json::from_str(body).ok()?;
+        body["data"]["headStats"]["numSeries"].as_u64()
     }
 
     /// A query's only value.
