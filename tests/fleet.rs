@@ -167,11 +167,21 @@ fn instances(found: &[(Value, f64)]) -> BTreeSet<&str> {
 #[test]
 fn one_prometheus_scrapes_fifty_hosts_and_the_sums_of_the_page_are_right() {
     let (root, pod) = (captured(""), captured(CGROUP));
-    let hosts: Vec<Host> = (0..HOSTS).map(|number| host(number, &root, &pod)).collect();
+    // Side by side, as each waits for its first sample.
+    let hosts: Vec<Host> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..HOSTS)
+            .map(|number| {
+                scope.spawn({
+                    let (root, pod) = (&root, &pod);
+                    move || host(number, root, pod)
+                })
+            })
+            .collect();
+        started.into_iter().map(|host| host.join().expect("a host")).collect()
+    });
     let targets: Vec<String> = hosts.iter().map(|host| format!("\"{}\"", host.daemon.address)).collect();
-    let prometheus = Prometheus::configured(&format!(
-        "global: {{scrape_interval: 5s}}\n\
-         scrape_configs:\n  - job_name: stockade\n    static_configs: [{{targets: [{}]}}]\n",
+    let prometheus = Prometheus::with_jobs(&format!(
+        "  - job_name: stockade\n    scrape_interval: 5s\n    static_configs: [{{targets: [{}]}}]\n",
         targets.join(", ")
     ));
     // The second scrape has what the first one made: the counters of requests that were answered.

@@ -28,14 +28,15 @@ impl Prometheus {
                 format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
             })
             .collect();
-        Self::configured(&format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
+        Self::with_jobs(&jobs)
     }
 
-    /// Starts one with a configuration.
-    pub fn configured(text: &str) -> Self {
+    /// Starts one with these items of `scrape_configs`.
+    pub fn with_jobs(jobs: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("prometheus.yml");
-        fs::write(&config, text).expect("a file");
+        fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
+            .expect("a file");
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
@@ -86,19 +87,19 @@ impl Prometheus {
             .collect()
     }
 
+    /// A query's only value.
+    pub fn value(&self, query: &str) -> Option<f64> {
+        let found = self.query(query);
+        assert!(found.len() < 2, "{query}: {found:?}");
+        found.first().map(|(_, value)| *value)
+    }
+
     /// How many series its head block holds.
     pub fn head_series(&self) -> Option<u64> {
         let answer = self.get("/api/v1/status/tsdb");
         let (_, body) = answer.split_once("\r\n\r\n")?;
         let body: Value = serde_json::from_str(body).ok()?;
         body["data"]["headStats"]["numSeries"].as_u64()
-    }
-
-    /// A query's only value.
-    pub fn value(&self, query: &str) -> Option<f64> {
-        let found = self.query(query);
-        assert!(found.len() < 2, "{query}: {found:?}");
-        found.first().map(|(_, value)| *value)
     }
 }
 
