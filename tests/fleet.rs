@@ -167,16 +167,11 @@ fn instances(found: &[(Value, f64)]) -> BTreeSet<&str> {
 #[test]
 fn one_prometheus_scrapes_fifty_hosts_and_the_sums_of_the_page_are_right() {
     let (root, pod) = (captured(""), captured(CGROUP));
+    let start = |number| host(number, &root, &pod);
     // Side by side, as each waits for its first sample.
     let hosts: Vec<Host> = std::thread::scope(|scope| {
-        let started: Vec<_> = (0..HOSTS)
-            .map(|number| {
-                scope.spawn({
-                    let (root, pod) = (&root, &pod);
-                    move || host(number, root, pod)
-                })
-            })
-            .collect();
+        let start = &start;
+        let started: Vec<_> = (0..HOSTS).map(|number| scope.spawn(move || start(number))).collect();
         started.into_iter().map(|host| host.join().expect("a host")).collect()
     });
     let targets: Vec<String> = hosts.iter().map(|host| format!("\"{}\"", host.daemon.address)).collect();
