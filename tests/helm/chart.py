@@ -1,9 +1,7 @@
 """Every promise of deploy/helm and deploy/kubernetes, one check each. Started by tests/helm/run."""
 
-import itertools
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -13,8 +11,11 @@ import kubernetes_validate
 import yaml
 
 import kubelet
-from rendered import (CHART, TREE, Wrong, configuration, container, expect, helm, mount, of_kind, only, pod, refusal,
-                      template, volume)
+import provisioning
+import refusals
+import runtime
+from rendered import (CHART, TREE, Wrong, configuration, container, expect, helm, mount, of_kind, only, pod, template,
+                      volume)
 
 NODE = pathlib.Path(sys.argv[1])
 CI = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -86,7 +87,7 @@ def the_operators_schemas_refuse_what_is_wrong() -> None:
     raise Wrong("an interval of `often` was taken: the check checks nothing")
 
 
-# --- what the objects say of each other ---------------------------------------------------------------------------------
+# --- what the objects say of each other -------------------------------------------------------------------------------
 
 def fits_together(objects: list[dict]) -> None:
     """Selectors select the pods, names of ports, volumes and accounts are those of something."""
@@ -185,63 +186,7 @@ def a_package_is_whole() -> None:
         expect(template(*options, chart=package) == template(*options), "the package gives other objects")
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------------
-
-# By the schema: a value, and a word of what is said.
-NOT_IN_THE_SCHEMA = [
-    ("mode=observe", "mode"), ("mode=enforced", "mode"), ("hostpid=true", "hostpid"), ("web.port=0", "port"),
-    ("web.port=http", "port"), ("image.tagg=1", "tagg"), ("config.safty.mode=dry_run", "safty"),
-    ("web.config.tls_server_configuration.x=1", "tls_server_configuration"), ("policies.rules.limits=1", "rules"),
-    ("prometheus.monitor.interval=often", "interval"), ("tolerations.operator=Exists", "tolerations"),
-    ("privileged=yes", "privileged"), ("image.digest=latest", "digest"), ("terminationGracePeriodSeconds=5", "70"),
-    ("extraArgs[0]=serve", "extraArgs"), ("resources.limit.cpu=1", "limit"),
-]
-
-# By the templates, as they contradict each other: values, and what is said.
-CONTRADICTIONS = [
-    (["mode=enforce"], "mode enforce without rules"),
-    (["config.safety.mode=enforce"], "config.safety.mode is the chart's `mode`"),
-    (["config.safety.journal=/tmp/journal"], "config.safety.journal is the chart's"),
-    (["mode=watch", "config.limits[0].name=x"], "mode watch has no rules"),
-    (["mode=enforce", "config.limits[0].name=x"], "mode enforce needs config.safety.scope"),
-    (["mode=enforce", "config.limits[0].name=x", "config.safety.scope[0]=/a", "privileged=false"], "needs privileged"),
-    (["hostPID=false"], "hostPID must be true"),
-    (["web.existingSecret=a", "web.config.rate_limit.burst=1"], "are both given"),
-    (["web.existing.tls=true"], "web.existingSecret, and that is empty"),
-    (["web.certificates=a"], "nothing uses them"),
-    (["web.config.basic_auth_users.a=b", "probes.kind=http"], "probes.kind http cannot pass"),
-    (["web.address=127.0.0.1"], "nobody can connect"),
-    (["web.address=127.0.0.1", "hostNetwork=true", "prometheus.monitor.enabled=true"], "no Prometheus of the cluster"),
-    (["updateStrategy.rollingUpdate.maxSurge=1"], "the journal takes one"),
-    (["prometheus.monitor.enabled=true", "prometheus.podMonitor.enabled=true"], "every series would be there twice"),
-    (["prometheus.monitor.enabled=true", "service.enabled=false"], "needs the service"),
-    (["networkPolicy.from[0].podSelector.matchLabels.a=b"], "is not enabled"),
-    (["extraArgs[0]=--web.listen-address=:1"], "the chart sets --web.listen-address itself"),
-    (["extraArgs[0]=--path.procfs=/x"], "the chart sets --path.procfs itself"),
-]
-
-
-def refused(sets: list[str], said: str, *options: str) -> None:
-    answer = refusal(*itertools.chain.from_iterable(("--set", each) for each in sets), *options)
-    expect(said in answer, f"refused with: {answer[-300:]}")
-
-
-def every_value_has_a_schema() -> None:
-    """And every key of the schema a default, so that values.yaml shows all there is."""
-    def keys(defaults: object, schema: dict, path: str) -> None:
-        if "properties" not in schema or not isinstance(defaults, dict) or path.endswith("Profile"):
-            return  # A profile is passed on as Kubernetes has it.
-        expect(schema.get("additionalProperties") is False, f"{path} takes keys that nobody knows")
-        unknown = set(schema["properties"]) ^ set(defaults) if defaults else set()
-        expect(not unknown - {"global"}, f"{path}: {unknown} are not in both values.yaml and values.schema.json")
-        for key, value in defaults.items():
-            keys(value, schema["properties"][key], f"{path}.{key}")
-
-    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
-    keys(defaults, json.loads((CHART / "values.schema.json").read_text()), "values")
-
-
-# --- Stockade itself ----------------------------------------------------------------------------------------------------
+# --- Stockade itself --------------------------------------------------------------------------------------------------
 
 def secrets() -> dict[str, dict[str, str]]:
     """Those that the values of the tests expect somebody else to have made."""
@@ -287,7 +232,7 @@ def runs_as_the_pod_runs_it(binary: str, objects: list[dict]) -> None:
         expect((node.state / "journal").is_dir() == rules, "a journal is kept where there are rules, and nowhere else")
 
 
-# --- the plain manifests ------------------------------------------------------------------------------------------------
+# --- the plain manifests ----------------------------------------------------------------------------------------------
 
 def manifests_are_current() -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -311,92 +256,12 @@ def the_namespace_admits_the_pods() -> None:
             expect(each["metadata"]["namespace"] == namespace["metadata"]["name"], f"{name}.yaml is elsewhere")
 
 
-# --- what Prometheus and Grafana read at their start ------------------------------------------------------------------
-
-def prometheus_takes(path: pathlib.Path) -> None:
-    text = path.read_text()
-    for pattern in yaml.safe_load(text)["rule_files"]:
-        # promtool says nothing of a pattern that no file fits.
-        found = sorted(path.parent.glob(pattern))
-        expect(bool(found), f"no file is {pattern}")
-        text = text.replace(pattern, str(path.parent.resolve() / pattern))
-    # Debian's promtool is built without discovery in Kubernetes: the rest is checked with another kind in its place.
-    swapped = yaml.safe_load(text)
-    for job in swapped["scrape_configs"]:
-        for discovery in job.pop("kubernetes_sd_configs", []):
-            expect(discovery["role"] == "pod" and discovery["namespaces"]["names"] == ["stockade"], f"{discovery}")
-            job["file_sd_configs"] = [{"files": ["pods.json"]}]
-    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
-        yaml.safe_dump(swapped, file)
-        file.flush()
-        done = subprocess.run(["promtool", "check", "config", file.name], capture_output=True, text=True, timeout=60,
-                              check=False)
-    expect(done.returncode == 0, done.stdout + done.stderr)
-    for job in swapped["scrape_configs"]:
-        steady = any(rule.get("target_label") == "instance" for rule in job.get("relabel_configs", []))
-        expect(steady or "static_configs" in job, f"{job['job_name']}: instance changes with the address")
-
-
-def relabelled(labels: dict[str, str], rules: list[dict]) -> dict[str, str] | None:
-    """What is left of a series; nothing where it is dropped. As far as fleet.yml uses relabelling."""
-    labels = dict(labels)
-    for rule in rules:
-        value = ";".join(labels.get(name, "") for name in rule.get("source_labels", []))
-        match rule.get("action", "replace"):
-            case "labeldrop":
-                labels = {name: each for name, each in labels.items() if not re.fullmatch(rule["regex"], name)}
-            case "drop":
-                if re.fullmatch(rule["regex"], value):
-                    return None
-            case "replace":
-                if re.fullmatch(rule["regex"], value):
-                    labels[rule["target_label"]] = rule["replacement"]
-    return labels
-
-
-def dropped_is_what_nobody_asks_for() -> None:
-    """Of memory.stat, every row that a dashboard or a rule asks for is kept, and most others are not."""
-    jobs = yaml.safe_load((TREE / "deploy" / "prometheus" / "fleet.yml").read_text())["scrape_configs"]
-    golden = "".join(path.read_text() for path in (TREE / "tests" / "fixtures" / "golden").glob("*.prom"))
-    rows = set(re.findall(r'^(cgroup_memory_stat_\w+)\{.*?stat="(\w+)"', golden, re.M))
-    expect(len(rows) > 50, f"{len(rows)} rows in the golden expositions")
-    files = [*(TREE / "dashboards").glob("*.json"), *(TREE / "dashboards" / "rules").glob("*.yml")]
-    asked = set()
-    for path in files:
-        for name, labels in re.findall(r"(cgroup_memory_stat_\w+)(\{[^}]*\})?", path.read_text().replace('\\"', '"')):
-            wanted = re.search(r'stat=~?"([^"]*)"', labels)
-            expect(wanted is not None, f"{path.name} asks for every row of {name}, and fleet.yml drops most")
-            asked |= {row for row in rows if row[0] == name and re.fullmatch(wanted[1], row[1])}
-    for job in jobs:
-        for name, stat in rows:
-            labels = {"__name__": name, "stat": stat, "cgroup": "/a"}
-            left = relabelled(labels, job["metric_relabel_configs"])
-            expect(left in (None, labels), f"{labels} becomes {left}")
-            expect(left is not None or (name, stat) not in asked, f"{job['job_name']} drops {name} {stat}, which is asked for")
-        kept = [row for row in rows if relabelled({"__name__": row[0], "stat": row[1]}, job["metric_relabel_configs"])]
-        expect(len(kept) * 4 < len(rows), f"{len(kept)} of {len(rows)} rows are kept")
-        other = {"__name__": "cgroup_memory_working_set_bytes", "cgroup": "/a"}
-        expect(relabelled(other, job["metric_relabel_configs"]) == other, "the working set is not kept")
-
-
-def grafana_finds_the_dashboards() -> None:
-    provisioning = TREE / "deploy" / "grafana" / "provisioning"
-    source = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())
-    expect(source["apiVersion"] == 1, "the version of the format")
-    (datasource,) = source["datasources"]
-    expect(datasource["type"] == "prometheus" and datasource["access"] == "proxy", f"{datasource}")
-    interval = yaml.safe_load((TREE / "deploy" / "prometheus" / "prometheus.yml").read_text())["global"]
-    expect(datasource["jsonData"]["timeInterval"] == interval["scrape_interval"], "timeInterval is another interval")
-    (provider,) = yaml.safe_load((provisioning / "dashboards" / "stockade.yaml").read_text())["providers"]
-    expect(provider["type"] == "file" and provider["options"]["path"].startswith("/"), f"{provider}")
-
-
 def main() -> int:
     command = ["cargo", "build", "--quiet", "--locked", "--bin", "stockade", "--message-format=json"]
     built = subprocess.run(command, cwd=TREE, check=True, capture_output=True, text=True).stdout
     binary = next(found for line in built.splitlines() if (found := json.loads(line).get("executable")))
 
-    check("every value has a schema", every_value_has_a_schema)
+    check("every value has a schema", refusals.every_value_has_a_schema)
     for name, options in [("the defaults", []), *((path.stem, ["--values", path]) for path in CI)]:
         check(f"{name}: helm lint --strict", lints, options)
         for version in KUBERNETES:
@@ -418,11 +283,11 @@ def main() -> int:
     check("a new configuration makes new pods", a_new_configuration_makes_new_pods)
     check("every dashboard and rule is there", lambda: has_every_dashboard_and_rule(template(*values("dry-run"))))
     check("a package is whole", a_package_is_whole)
-    for value, said in NOT_IN_THE_SCHEMA:
-        check(f"the schema refuses {value}", refused, [value], said)
-    for sets, said in CONTRADICTIONS:
-        check(f"refused: {', '.join(sets)}", refused, sets, said)
-    check("refused before Kubernetes 1.30: appArmorProfile", refused, ["appArmorProfile.type=Unconfined"],
+    for value, said in refusals.NOT_IN_THE_SCHEMA:
+        check(f"the schema refuses {value}", refusals.refused, [value], said)
+    for sets, said in refusals.CONTRADICTIONS:
+        check(f"refused: {', '.join(sets)}", refusals.refused, sets, said)
+    check("refused before Kubernetes 1.30: appArmorProfile", refusals.refused, ["appArmorProfile.type=Unconfined"],
           "a field since Kubernetes 1.30", "--kube-version", "1.29.0")
 
     check("the plain manifests are current", manifests_are_current)
@@ -432,10 +297,14 @@ def main() -> int:
         check(f"{name}: the least rights", lambda: holds_to_the_least_rights(manifest(name), mode))
         check(f"{name}: Stockade runs as the pod runs it", lambda: runs_as_the_pod_runs_it(binary, manifest(name)))
 
+    for name in ("watch", "dry-run"):
+        objects = manifest(f"{name}.yaml")
+        check(f"{name}.yaml: its container sees the whole host", runtime.whole_host_is_seen, binary, objects)
+
     for path in sorted((TREE / "deploy" / "prometheus").glob("*.yml")):
-        check(f"Prometheus takes deploy/prometheus/{path.name}", prometheus_takes, path)
-    check("fleet.yml drops what nobody asks for", dropped_is_what_nobody_asks_for)
-    check("Grafana's provisioning", grafana_finds_the_dashboards)
+        check(f"Prometheus takes deploy/prometheus/{path.name}", provisioning.prometheus_takes, path)
+    check("fleet.yml drops what nobody asks for", provisioning.dropped_is_what_nobody_asks_for)
+    check("Grafana's provisioning", provisioning.grafana_finds_the_dashboards)
 
     print(f"{results['passed']} passed, {results['failed']} failed")
     return 1 if results["failed"] else 0

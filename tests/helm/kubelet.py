@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import tempfile
 
-from rendered import TREE, configuration, container, expect, of_kind, volume
+from rendered import TREE, container, expect, of_kind, volume
 
 HOST = TREE / "tests" / "fixtures" / "7.3-unified"
 # Only so that nothing waits for ever.
@@ -129,7 +129,3 @@ def get(port: int, path: str, scheme: str, user: tuple[str, str] | None = None) 
     client.request("GET", path, headers=headers)
     answer = client.getresponse()
     return answer.status, answer.read().decode()
-
-
-def expected_mode(objects: list[dict]) -> str:
-    return configuration(objects)["safety"]["mode"]
