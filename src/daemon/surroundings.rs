@@ -42,7 +42,7 @@ impl Surroundings {
             control: Arc::new(Control::new(layout, &paths)),
             residents: Residents::default(),
             seen: None,
-            systemd: owner::systemd_is_running(&paths.procfs),
+            systemd: owner::systemd_is_running(&paths),
             layout: layout.clone(),
             paths,
         }

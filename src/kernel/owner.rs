@@ -10,7 +10,7 @@ use procfs::process::{Process, StatFlags};
 use rustix::fs::fgetxattr;
 
 use super::control::{ControlError, Target, open_child, visit_below};
-use super::layout::{Hierarchy, Layout};
+use super::layout::{Hierarchy, Layout, Paths};
 use crate::model::Version;
 
 /// Extended attributes by which a cgroup's owner says that somebody else manages what is below it.
@@ -64,12 +64,18 @@ pub fn kernel_thread_cgroups(layout: &Layout, procfs: &Path) -> Result<BTreeSet<
     Ok(found)
 }
 
-/// Whether systemd is the host's service manager, as `sd_booted(3)` tells it; below the root of the host's PID 1, where
-/// another proc file system than the program's own is given.
+/// Whether systemd is the host's service manager, as `sd_booted(3)` tells it: below the host's root where that is given,
+/// else below the root of the host's PID 1 where another proc file system than the program's own is given. In a container
+/// the program's own `/run` says nothing.
 #[must_use]
-pub fn systemd_is_running(procfs: &Path) -> bool {
-    let own = procfs == Path::new("/proc");
-    let run = if own { "/run".into() } else { procfs.join("1/root/run") };
+pub fn systemd_is_running(paths: &Paths) -> bool {
+    let run = if paths.root != Path::new("/") {
+        paths.root.join("run")
+    } else if paths.procfs != Path::new("/proc") {
+        paths.procfs.join("1/root/run")
+    } else {
+        "/run".into()
+    };
     run.join("systemd/system").is_dir()
 }
 
@@ -221,7 +227,6 @@ fn below_the_mount<'a>(root: &str, path: &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::layout::Paths;
 
     #[test]
     fn paths_are_told_as_the_mount_shows_them() {
@@ -274,10 +279,15 @@ mod tests {
     }
 
     #[test]
-    fn systemd_is_looked_for_below_the_root_of_the_hosts_first_process() {
-        let proc = tempfile::tempdir().expect("tempdir");
-        assert!(!systemd_is_running(proc.path()));
-        std::fs::create_dir_all(proc.path().join("1/root/run/systemd/system")).expect("directories");
-        assert!(systemd_is_running(proc.path()));
+    fn systemd_is_looked_for_on_the_host_and_not_in_a_container() {
+        let host = tempfile::tempdir().expect("tempdir");
+        let by_procfs = Paths { procfs: host.path().join("proc"), ..Paths::default() };
+        // As in a pod: the host's processes are in the program's own /proc, and its files below another root.
+        let by_root = Paths { root: host.path().join("root"), ..Paths::default() };
+        assert!(!systemd_is_running(&by_procfs) && !systemd_is_running(&by_root));
+        std::fs::create_dir_all(host.path().join("proc/1/root/run/systemd/system")).expect("directories");
+        assert!(systemd_is_running(&by_procfs) && !systemd_is_running(&by_root));
+        std::fs::create_dir_all(host.path().join("root/run/systemd/system")).expect("directories");
+        assert!(systemd_is_running(&by_root));
     }
 }

@@ -105,6 +105,14 @@ impl Prometheus {
         assert!(found.len() < 2, "{query}: {found:?}");
         found.first().map(|(_, value)| *value)
     }
+
+    /// How many series its head block holds.
+    pub fn head_series(&self) -> Option<u64> {
+        let answer = self.get("/api/v1/status/tsdb");
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        let body: Value = serde_json::from_str(body).ok()?;
+        body["data"]["headStats"]["numSeries"].as_u64()
+    }
 }
 
 impl Drop for Prometheus {
