@@ -1,8 +1,6 @@
 """One cgroup in depth: whose it is, what it uses, what bounds it, what it waits for."""
 
-from grafana import ORANGE, RED, YELLOW, dashboard, row, stat, steps, table, timeseries
-
-BY_HOST = "{{instance}}"
+from grafana import BY_HOST, ORANGE, RED, YELLOW, dashboard, row, stat, steps, table, timeseries
 
 IDENTITY = row(
     "Who is it",

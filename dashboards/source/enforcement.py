@@ -1,6 +1,6 @@
 """What the policies decided, what came of it, what is in force, and what held them back."""
 
-from grafana import ORANGE, RED, YELLOW, dashboard, heatmap, row, stat, steps, table, timeseries
+from grafana import BY_HOST, ORANGE, RED, YELLOW, dashboard, heatmap, quantile, row, stat, steps, table, timeseries
 
 DECIDED = "increase(stockade_decisions_total{@}[$__range])"
 HELD_BACK = "protected|cooldown|budget|not_owner"
@@ -76,22 +76,20 @@ SPEED = row(
     "How fast it is",
     timeseries("Reaction time", "From the moment at which what led to an action was noticed to its effect in the "
                "kernel: half of them, nine in ten, and 99 in 100 were faster. A kill waits for its grace.", "s",
-               *((f"""histogram_quantile({quantile}, sum by (action, le) (
-                  rate(stockade_reaction_seconds_bucket{{@}}[$__rate_interval])))""", f"{name} · {{{{action}}}}")
-                 for quantile, name in [("0.5", "half"), ("0.9", "90 %"), ("0.99", "99 %")]), cgroups=False),
+               *((quantile(share, "stockade_reaction_seconds", "action"), f"{name} · {{{{action}}}}")
+                 for share, name in [("0.5", "half"), ("0.9", "90 %"), ("0.99", "99 %")]), cgroups=False),
     heatmap("Reaction times", "How many actions took how long, of all kinds.", "s",
             "sum by (le) (increase(stockade_reaction_seconds_bucket{@}[$__rate_interval]))", width=8),
     timeseries("Time to judge the policies", "How long it takes to judge every policy on a snapshot or on what woke "
                "it, 99 times in 100: the ten slowest hosts.", "s",
-               ("""topk(10, histogram_quantile(0.99, sum by (instance, le) (
-                   rate(stockade_evaluation_duration_seconds_bucket{@}[$__rate_interval]))))""", "{{instance}}"),
+               (f"topk(10, {quantile('0.99', 'stockade_evaluation_duration_seconds', 'instance')})", BY_HOST),
                cgroups=False),
     timeseries("What wakes it between passes", "How often a second policies were judged between two passes: by a "
                "pressure trigger of the kernel, an event, a birth, or a deadline of their own.", "cps",
                ("sum by (cause) (rate(stockade_wakes_total{@}[$__rate_interval]))", "{{cause}}"), width=12,
                cgroups=False),
     timeseries("Pressure triggers armed", "Triggers of the kernel that would wake the policies: the ten hosts with the "
-               "most. There are 256 at most.", "short", ("topk(10, stockade_triggers_armed{@})", "{{instance}}"),
+               "most. There are 256 at most.", "short", ("topk(10, stockade_triggers_armed{@})", BY_HOST),
                width=12, cgroups=False),
 )
 

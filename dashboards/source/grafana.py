@@ -14,11 +14,19 @@ WIDTH = 24
 EACH = "job, instance, cgroup"
 OF_CGROUP = "{{cgroup}} · {{instance}}"
 
+# One of one host.
+BY_HOST = "{{instance}}"
+
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 
 
 def matchers(expression):
     return " ".join(expression.split()).replace("@cgroup", CGROUP).replace("@", HOST)
+
+
+def quantile(share, metric, by):
+    """How large a value is that this share stays below; nothing (not NaN) where nothing was counted."""
+    return (f"histogram_quantile({share}, sum by ({by}, le) (rate({metric}_bucket{{@}}[$__rate_interval]))) >= 0")
 
 
 def steps(*above):

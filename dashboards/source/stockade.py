@@ -1,8 +1,6 @@
 """Stockade itself: whether its numbers are fresh and whole, and what they cost."""
 
-from grafana import ORANGE, RED, YELLOW, dashboard, row, stat, steps, table, timeseries
-
-HOST = "{{instance}}"
+from grafana import BY_HOST, ORANGE, RED, YELLOW, dashboard, quantile, row, stat, steps, table, timeseries
 
 
 def topmost(expression):
@@ -39,19 +37,18 @@ NOW = row(
 SAMPLING = row(
     "Sampling",
     timeseries("Age of the sample", "How old the numbers were when they were scraped: the ten hosts with the oldest. A "
-               "line that rises is a sampler that hangs.", "s", (topmost("stockade_sample_age_seconds{@}"), HOST),
+               "line that rises is a sampler that hangs.", "s", (topmost("stockade_sample_age_seconds{@}"), BY_HOST),
                cgroups=False),
     timeseries("Duration of a pass", "How long a pass over every cgroup takes, 99 times in 100: the ten slowest hosts. "
                "It must stay well below the sampling interval.", "s",
-               (topmost("""histogram_quantile(0.99, sum by (instance, le) (
-                        rate(stockade_sample_duration_seconds_bucket{@}[$__rate_interval])))"""), HOST),
+               (topmost(quantile("0.99", "stockade_sample_duration_seconds", "instance")), BY_HOST),
                cgroups=False),
     timeseries("Duration of the collectors", "Time that each collector spent in the last pass, of the host where it is "
                "most: the ten slowest. Slow ones can have a longer interval, or be switched off.", "s",
                (topmost("max by (collector) (stockade_collector_duration_seconds{@})"), "{{collector}}"),
                stacked=True, cgroups=False),
     timeseries("Passes", "Passes a second over every cgroup: the ten hosts with the fewest.", "ops",
-               ("bottomk(10, rate(stockade_samples_total{@}[$__rate_interval]))", HOST), cgroups=False),
+               ("bottomk(10, rate(stockade_samples_total{@}[$__rate_interval]))", BY_HOST), cgroups=False),
     timeseries("Faults", "Files a second that could not be used, by file and reason, over the chosen hosts: the ten "
                "kinds with the most.", "cps",
                (topmost("sum by (source, kind) (rate(stockade_read_faults_total{@}[$__rate_interval]))"),
@@ -72,32 +69,31 @@ BUDGETS = row(
                (topmost("stockade_series_dropped{@} > 0"), "dropped · {{instance}}"), cgroups=False),
     timeseries("Descriptors held", "Descriptors held open on cgroup files, as a share of how many may be: the ten hosts "
                "with the most. Above it files are opened anew in every pass, which costs time and nothing else.",
-               "percentunit", (topmost("stockade_descriptors_held{@} / (stockade_descriptors_budget{@} > 0)"), HOST),
+               "percentunit", (topmost("stockade_descriptors_held{@} / (stockade_descriptors_budget{@} > 0)"), BY_HOST),
                most=1, cgroups=False),
     timeseries("Descriptors of the process", "Open descriptors as a share of the process's limit: the ten hosts with "
-               "the most.", "percentunit", (topmost("process_open_fds{@} / process_max_fds{@}"), HOST), most=1,
+               "the most.", "percentunit", (topmost("process_open_fds{@} / process_max_fds{@}"), BY_HOST), most=1,
                cgroups=False),
 )
 
 COST = row(
     "Cost",
     timeseries("CPU", "Cores that Stockade uses: the ten hosts with the most.", "short",
-               (topmost("rate(process_cpu_seconds_total{@}[$__rate_interval])"), HOST), cgroups=False),
+               (topmost("rate(process_cpu_seconds_total{@}[$__rate_interval])"), BY_HOST), cgroups=False),
     timeseries("Resident memory", "Resident memory of Stockade: the ten hosts with the most.", "bytes",
-               (topmost("process_resident_memory_bytes{@}"), HOST), cgroups=False),
+               (topmost("process_resident_memory_bytes{@}"), BY_HOST), cgroups=False),
     timeseries("Threads", "Threads of Stockade: the ten hosts with the most.", "short",
-               (topmost("process_threads{@}"), HOST), cgroups=False),
+               (topmost("process_threads{@}"), BY_HOST), cgroups=False),
     timeseries("Requests", "Requests answered a second, by route and status, over the chosen hosts: the ten kinds with "
                "the most.", "reqps",
                (topmost("sum by (path, code) (rate(stockade_web_requests_total{@}[$__rate_interval]))"),
                 "{{path}} {{code}}"), cgroups=False),
     timeseries("Time to make an exposition", "How long it takes, 99 times in 100, compression not counted: the ten "
                "slowest hosts.", "s",
-               (topmost("""histogram_quantile(0.99, sum by (instance, le) (
-                        rate(stockade_render_duration_seconds_bucket{@}[$__rate_interval])))"""), HOST),
+               (topmost(quantile("0.99", "stockade_render_duration_seconds", "instance")), BY_HOST),
                cgroups=False),
     timeseries("Duration of the scrape", "How long Prometheus waited for the whole exposition: the ten slowest hosts.",
-               "s", (topmost("scrape_duration_seconds{@}"), HOST), cgroups=False),
+               "s", (topmost("scrape_duration_seconds{@}"), BY_HOST), cgroups=False),
 )
 
 FLEET = row(
@@ -113,11 +109,11 @@ FLEET = row(
           ("count by (method) (stockade_watch_method{@} == 1)", "hosts", "short", None), width=8, height=6,
           labels=("method",), cgroups=False),
     timeseries("Time since the start", "How long Stockade has run: the ten hosts where it started last. What stays low "
-               "restarts again and again.", "s", ("bottomk(10, time() - process_start_time_seconds{@})", HOST),
+               "restarts again and again.", "s", ("bottomk(10, time() - process_start_time_seconds{@})", BY_HOST),
                width=12, height=7, cgroups=False),
     timeseries("Time since the configuration was loaded", "How long the configuration in force has been so: the ten "
                "hosts where it is newest.", "s",
-               ("bottomk(10, time() - stockade_config_last_reload_success_timestamp_seconds{@})", HOST), width=12,
+               ("bottomk(10, time() - stockade_config_last_reload_success_timestamp_seconds{@})", BY_HOST), width=12,
                height=7, cgroups=False),
 )
 

@@ -1,5 +1,8 @@
 //! A real Prometheus that scrapes what it is told to, and answers queries.
 
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,12 +23,21 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one that scrapes each target every second, under the name of its job.
     pub fn start(targets: &[(&str, SocketAddr)]) -> Self {
+        let named: Vec<_> = targets.iter().map(|(job, target)| (*job, target.to_string(), *target)).collect();
+        Self::named(&named)
+    }
+
+    /// The same, and each target is the instance that it is called.
+    pub fn named(targets: &[(&str, String, SocketAddr)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let jobs: String = targets
+        let mut jobs: BTreeMap<&str, String> = BTreeMap::new();
+        for (job, instance, target) in targets {
+            let config = format!("{{targets: [\"{target}\"], labels: {{instance: \"{instance}\"}}}}, ");
+            jobs.entry(job).or_default().push_str(&config);
+        }
+        let jobs: String = jobs
             .iter()
-            .map(|(job, target)| {
-                format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
-            })
+            .map(|(job, configs)| format!("  - job_name: {job}\n    static_configs: [{configs}]\n"))
             .collect();
         let config = directory.path().join("prometheus.yml");
         fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}"))
@@ -63,21 +75,30 @@ impl Prometheus {
         answer
     }
 
-    /// The labels and the value of each series that a query gives now.
-    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+    /// What an endpoint of the query API gives: labels, and whatever stands under `key` beside them.
+    fn ask(&self, endpoint: &str, query: &str, also: &str, key: &str) -> Vec<(Value, Value)> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = self.get(&format!("/api/v1/query?query={encoded}"));
+        let answer = self.get(&format!("/api/v1/{endpoint}?query={encoded}{also}"));
         let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
         let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         assert_eq!(body["status"], "success", "{query}: {body}");
-        let series = body["data"]["result"].as_array().expect("a vector");
-        series
-            .iter()
-            .map(|series| {
-                let value = series["value"][1].as_str().and_then(|value| value.parse().ok());
-                (series["metric"].clone(), value.expect("a number"))
-            })
-            .collect()
+        let series = body["data"]["result"].as_array().expect("series");
+        series.iter().map(|series| (series["metric"].clone(), series[key].clone())).collect()
+    }
+
+    /// The labels and the value of each series that a query gives now.
+    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+        let found = self.ask("query", query, "", "value");
+        found.into_iter().map(|(labels, sample)| (labels, number(&sample[1]))).collect()
+    }
+
+    /// The labels of each series that a query gives between two moments, and its samples: when, and what.
+    pub fn range(&self, query: &str, (from, to): (f64, f64), step: f64) -> Vec<(Value, Vec<(f64, f64)>)> {
+        let also = format!("&start={from:.3}&end={to:.3}&step={step}");
+        let sample = |sample: &Value| (sample[0].as_f64().expect("a time"), number(&sample[1]));
+        let samples = |samples: Value| samples.as_array().expect("samples").iter().map(sample).collect();
+        let found = self.ask("query_range", query, &also, "values");
+        found.into_iter().map(|(labels, values)| (labels, samples(values))).collect()
     }
 
     /// A query's only value.
@@ -93,6 +114,11 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A number as the query API writes it.
+fn number(text: &Value) -> f64 {
+    text.as_str().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 /// The loopback address that a process listens on: Prometheus does not tell which port the kernel gave it.
