@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::TestGroup;
 use crate::support::daemon::Daemon;
@@ -18,6 +19,7 @@ const CGROUPS: &[&str] = &[
     "batch.slice/report.service",
     "batch.slice/index.service",
     "batch.slice/backup.service",
+    "batch.slice/crawler.service",
     "user.slice",
     "user.slice/user-1000.slice",
     "user.slice/user-1000.slice/session-7.scope",
@@ -56,20 +58,38 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         time.sleep(0.1)
 "#;
 
+/// Makes processes until a limit refuses one, and again.
+const FORK: &str = r#"
+import os, time
+while True:
+    children = []
+    try:
+        while len(children) < 100:
+            child = os.fork()
+            if child == 0:
+                time.sleep(0.5)
+                os._exit(0)
+            children.append(child)
+    except OSError:
+        pass
+    for child in children:
+        os.waitpid(child, 0)
+    time.sleep(0.5)
+"#;
+
 /// The policies. `@` is the group's path.
 const RULES: &str = r#"
 limits:
   - {name: user-cap, match: {path: "@/user.slice/user-1000.slice"}, set: {pids.max: 400}, on_drift: reassert}
 policies:
-  - name: cpu-hogs
+  - name: hogs
     match: {path: "@/batch.slice/*"}
-    when: {signal: cpu.usage, above: 10%, for: 1s}
-    clear: {signal: cpu.usage, below: 1%, for: 1h}
-    victim: {rank: [cpu.usage], max: 2}
+    when: {signal: memory.anon, above: 48MiB, for: 1s}
+    victim: {rank: [memory.anon], max: 2}
     steps:
       - {notify: {webhook: "http://127.0.0.1:9/nobody-listens"}, relieved_within: 500ms}
-      - {set: {cpu.max: 25%}, ttl: 12s, relieved_within: 4s}
-      - {freeze: {ttl: 6s}, relieved_within: 5s}
+      - {set: {cpu.max: 25%}, ttl: 12s, relieved_within: 3s}
+      - {freeze: {ttl: 6s}, relieved_within: 4s}
       - {kill: {signal: TERM, grace: 500ms}, relieved_within: 2s}
     cooldown: {target: 4s, host: 0s}
   - name: containers-stand-still
@@ -80,7 +100,7 @@ policies:
   - name: shop-would-wait
     mode: dry_run
     match: {path: "@/shop.slice/*"}
-    when: {signal: cpu.usage, above: 1%, for: 1s}
+    when: {signal: age, above: 1s}
     steps: [{set: {cpu.weight: 50}, ttl: 5s}]
     cooldown: {target: 3s, host: 0s}
   - name: pressed
@@ -93,6 +113,8 @@ policies:
 pub struct Load {
     group: TestGroup,
     place: tempfile::TempDir,
+    /// On a real file system, since a tmpfs knows no direct I/O.
+    disk: tempfile::TempDir,
     hogs: [Option<u32>; HOGS.len()],
     turns: u32,
 }
@@ -105,7 +127,8 @@ impl Load {
             group.child(name);
         }
         let place = tempfile::tempdir().expect("a directory");
-        let mut load = Self { group, place, hogs: [None; HOGS.len()], turns: 0 };
+        let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on a disk");
+        let mut load = Self { group, place, disk, hogs: [None; HOGS.len()], turns: 0 };
         load.delegate();
         load.bound();
         load.work();
@@ -183,7 +206,8 @@ safety:
         self.set("shop.slice/checkout.service", "memory", &memory, "50331648");
         self.set("shop.slice/import.service", "memory", &memory, "25165824");
         self.set("slurmstepd.scope/job_4711/step_0", "memory", &memory, "33554432");
-        self.set("shop.slice/checkout.service", "pids", &["pids.max"], "12");
+        self.set("shop.slice/checkout.service", "pids", &["pids.max"], "60");
+        self.set("batch.slice/crawler.service", "pids", &["pids.max"], "12");
         for service in ["shop.slice/checkout.service", "shop.slice/search.service"] {
             if self.group.has("cpu") && !self.has(service, "cpu.max") {
                 self.set(service, "cpu", &["cpu.cfs_quota_us"], "30000");
@@ -205,55 +229,53 @@ safety:
     }
 
     fn work(&mut self) {
-        let talk = self.file("talk.py", TALK);
-        let data = self.place.path().join("data");
-        let disk = tempfile::Builder::new().prefix("panels-").tempdir_in(env!("CARGO_TARGET_TMPDIR"));
-        // On a real file system: a tmpfs knows no direct I/O.
-        let disk = disk.expect("a directory on a disk").keep();
-        self.place_on_disk(&disk, &data);
-        let data = data.display();
+        // What the name leads to may be a script that needs more processes than the limits allow.
+        let said = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        let python = String::from_utf8(said.expect("this test needs Python 3").stdout).expect("a path");
+        let python = |script: &Path| format!("'{}' '{}'", python.trim(), script.display());
+        let (talk, fork) = (python(&self.file("talk.py", TALK)), python(&self.file("fork.py", FORK)));
+        let disk = self.disk.path().display().to_string();
         let burn = "while :; do :; done";
-        let pause = "sleep 0.3";
-        // The service that is looked at in depth: a network and processes of its own, a quota, limits on memory and
-        // tasks that it runs into, and a disk that it uses.
-        let isolated = "exec unshare --net --ipc --uts --user --map-root-user";
-        let checkout = "shop.slice/checkout.service";
-        self.group.run(checkout, &format!("{isolated} python3 {}", talk.display()));
-        self.group.run(checkout, &format!("{isolated} sh -c '{burn} & {burn}'"));
-        let forks = "(for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.5 & done; wait) 2>/dev/null";
-        self.group.run(checkout, &format!("while :; do sh -c '{forks}' 2>/dev/null; {pause}; done"));
-        let through = format!("dd if='{data}/big' of=/dev/null bs=1M count=96 2>/dev/null");
-        let direct = format!(
-            "dd if=/dev/zero of='{data}/out-$1' bs=1M count=6 oflag=direct 2>/dev/null; dd if='{data}/out-$1' of=/dev/null bs=1M iflag=direct 2>/dev/null"
-        );
-        self.group
-            .run(checkout, &format!("while :; do {through}; {}; sleep 0.2; done", direct.replace("$1", "a")));
-        self.group.run("shop.slice/checkout.service/worker-1", &format!("while :; do {pause}; done"));
-        self.group.run("shop.slice/search.service", &format!("{burn} & {burn}"));
-        self.group.run("shop.slice/import.service", &format!("while :; do {through}; done"));
-        self.group.run(
-            "user.slice/user-1000.slice/session-7.scope",
-            &format!("while :; do {}; {pause}; done", direct.replace("$1", "b")),
-        );
-        // A container in namespaces of its own, and a pod in the host's.
-        let container = "exec unshare --fork --pid --mount-proc --net --ipc --uts --user --map-root-user";
+        // Written by the group itself, whose page cache it then is: more than its limit leaves room for.
+        let big = |name: &str| format!("dd if=/dev/zero of='{disk}/{name}' bs=1M count=96");
+        let through = |name: &str| format!("dd if='{disk}/{name}' of=/dev/null bs=1M");
+        let direct = |name: &str| {
+            format!(
+                "dd if=/dev/zero of='{disk}/{name}' bs=1M count=6 oflag=direct; dd if='{disk}/{name}' of=/dev/null bs=1M iflag=direct"
+            )
+        };
+        let apart = "unshare --net --ipc --uts --user --map-root-user";
         let docker = CGROUPS.iter().find(|name| name.starts_with("docker-")).expect("it is there");
-        self.group.run(docker, &format!("{container} python3 {}", talk.display()));
-        let pod = format!("{POD}/{CONTAINER}");
-        self.group.run(&pod, "exec dd if=/dev/zero of=/dev/null bs=24M count=100000000 2>/dev/null");
-        // Twice what its limit allows: the kernel kills it, again and again.
-        self.group.run(
-            "slurmstepd.scope/job_4711/step_0",
-            "while :; do dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; sleep 2; done",
-        );
-    }
-
-    /// A file of random bytes that page cache cannot hold within the limits, and where it is.
-    fn place_on_disk(&self, disk: &Path, link: &Path) {
-        let big = fs::File::create(disk.join("big")).expect("a file");
-        let mut random = fs::File::open("/dev/urandom").expect("random bytes");
-        std::io::copy(&mut std::io::Read::take(&mut random, 96 << 20), &mut &big).expect("room on the disk");
-        std::os::unix::fs::symlink(disk, link).expect("a link");
+        for (child, script) in [
+            // A network of its own, a quota, a limit on memory that it runs into, and a disk that it uses.
+            ("shop.slice/checkout.service", format!("exec {apart} {talk}")),
+            ("shop.slice/checkout.service", format!("exec {apart} sh -c '{burn} & {burn}'")),
+            (
+                "shop.slice/checkout.service",
+                format!("{}; while :; do {}; {}; done", big("c"), through("c"), direct("a")),
+            ),
+            ("shop.slice/checkout.service/worker-1", "while :; do sleep 0.3; done".to_owned()),
+            ("shop.slice/search.service", format!("{burn} & {burn}")),
+            ("shop.slice/import.service", format!("{}; while :; do {}; done", big("i"), through("i"))),
+            ("batch.slice/crawler.service", format!("exec {fork}")),
+            (
+                "user.slice/user-1000.slice/session-7.scope",
+                format!("while :; do {}; sleep 0.3; done", direct("b")),
+            ),
+            // A container in namespaces of its own, and a pod in the host's.
+            (docker, format!("exec {apart} --fork --pid --mount-proc {talk}")),
+            (
+                &format!("{POD}/{CONTAINER}"),
+                "exec dd if=/dev/zero of=/dev/null bs=24M count=100000000".to_owned(),
+            ),
+            // Twice what its limit allows: the kernel kills it, again and again.
+            (
+                "slurmstepd.scope/job_4711/step_0",
+                "while :; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 2; done".to_owned(),
+            ),
+        ] {
+            self.group.run(child, &format!("exec 2>/dev/null; {script}"));
+        }
     }
 
     fn file(&self, name: &str, text: &str) -> PathBuf {
@@ -265,9 +287,7 @@ safety:
 
 impl Drop for Load {
     fn drop(&mut self) {
+        // Before the files go that its processes use.
         self.group.kill();
-        if let Ok(disk) = fs::read_link(self.place.path().join("data")) {
-            let _ = fs::remove_dir_all(disk);
-        }
     }
 }
