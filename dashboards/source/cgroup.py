@@ -25,7 +25,7 @@ IDENTITY = row(
                                                    {"color": "green", "value": 128 << 20}]}),
     stat("OOM kills", "Processes in it and below it that the kernel killed because a memory limit was reached, in the "
          "time shown.", "short", ('increase(cgroup_memory_events_total{@cgroup,event="oom_kill"}[$__range])', BY_HOST),
-         thresholds=steps((0.5, RED)), no_value="not told"),
+         thresholds=steps((0.5, RED)), no_value="not told", decimals=0),
     stat("Tasks", "Processes and threads in it and below it.", "short", ("cgroup_pids_current{@cgroup}", BY_HOST),
          no_value="unknown"),
 )

@@ -19,17 +19,17 @@ NOW = row(
     stat("Actions in force", "Cgroups on which an action is in force in the kernel and will be undone.", "short",
          ("sum(stockade_actions_active{@})", "actions"), width=3, thresholds=steps((1, YELLOW))),
     stat("Applied", "Decisions of the time shown that were carried out and read back.", "short",
-         (decisions('outcome="applied"'), "applied"), width=3),
+         (decisions('outcome="applied"'), "applied"), width=3, decimals=0),
     stat("Only tried", "Decisions of the time shown that a dry run wrote down and did not carry out.", "short",
-         (decisions('outcome="dry_run"'), "tried"), width=3),
+         (decisions('outcome="dry_run"'), "tried"), width=3, decimals=0),
     stat("Held back", "Decisions of the time shown that a guard rail refused: protected, cooldown, budget, not the "
          "owner.", "short", (decisions(f'outcome=~"{HELD_BACK}"'), "held back"), width=3,
-         thresholds=steps((0.5, YELLOW))),
+         thresholds=steps((0.5, YELLOW)), decimals=0),
     stat("Went wrong", "Decisions of the time shown that were to be carried out and were not: failed, timed out, not "
          "possible on this host, or the cgroup was gone.", "short", (decisions(f'outcome=~"{WRONG}"'), "went wrong"),
-         width=3, thresholds=steps((0.5, RED))),
+         width=3, thresholds=steps((0.5, RED)), decimals=0),
     stat("Kills", "Kills of the time shown that were carried out.", "short",
-         (decisions('action="kill",outcome="applied"'), "kills"), width=2, thresholds=steps((0.5, ORANGE))),
+         (decisions('action="kill",outcome="applied"'), "kills"), width=2, thresholds=steps((0.5, ORANGE)), decimals=0),
     stat("To be undone", "Changes in the journal that are in the kernel and to be undone.", "short",
          ("sum(stockade_journal_open_entries{@})", "entries"), width=3),
 )
@@ -39,22 +39,22 @@ DECISIONS = row(
     timeseries("By outcome", "Decisions in each interval by what came of them. What each outcome means is in "
                "config/README.md.", "short",
                ("sum by (outcome) (increase(stockade_decisions_total{@}[$__rate_interval])) > 0", "{{outcome}}"),
-               width=12, stacked=True, bars=True, cgroups=False),
+               width=12, stacked=True, bars=True, cgroups=False, decimals=0),
     timeseries("By policy and action", "Decisions in each interval that were carried out or, in a dry run, would have "
                "been: the ten policies and actions with the most.", "short",
                ("""topk(10, sum by (policy, action) (increase(
                    stockade_decisions_total{@,outcome=~"applied|dry_run"}[$__rate_interval])) > 0)""",
-                "{{policy}}: {{action}}"), width=12, stacked=True, bars=True, cgroups=False),
+                "{{policy}}: {{action}}"), width=12, stacked=True, bars=True, cgroups=False, decimals=0),
     table("Every policy, action and outcome", "How many decisions of the time shown came to what: the 50 kinds with "
           "the most. The cgroup and the reason of each are in the audit: stockade audit --policy NAME.", "short",
           (f"topk(50, sum by (policy, action, outcome) ({DECIDED}) > 0)", "decisions", "short", None), width=12,
-          labels=("policy", "action", "outcome"), sort="decisions", cgroups=False),
+          labels=("policy", "action", "outcome"), sort="decisions", cgroups=False, decimals=0),
     timeseries("Held back and gone wrong", "Decisions in each interval that a guard rail refused, or that were not "
                "carried out: the ten policies and outcomes with the most. A budget that is used up again and again is "
                "a service that is killed again and again.", "short",
                (f"""topk(10, sum by (policy, outcome) (increase(
                    stockade_decisions_total{{@,outcome=~"{HELD_BACK}|{WRONG}"}}[$__rate_interval])) > 0)""",
-                "{{policy}}: {{outcome}}"), width=12, height=9, stacked=True, bars=True, cgroups=False),
+                "{{policy}}: {{outcome}}"), width=12, height=9, stacked=True, bars=True, cgroups=False, decimals=0),
 )
 
 FORCE = row(
@@ -99,11 +99,11 @@ OTHERS = row(
                "value. Two programs that fight over a control are seen here.", "short",
                ("""topk(10, sum by (policy, file, answer) (
                    increase(stockade_drift_total{@}[$__rate_interval])))""", "{{policy}}: {{file}} {{answer}}"),
-               stacked=True, bars=True, cgroups=False),
+               stacked=True, bars=True, cgroups=False, decimals=0),
     timeseries("Control writes by others", "Writes a second to control files by systemd, runtimes and whoever else: the "
                "ten kinds with the most.", "wps",
                ("""topk(10, sum by (writer, file) (
-                   rate(stockade_control_writes_total{@,writer!="own"}[$__rate_interval])))""",
+                   rate(stockade_control_writes_total{@,writer!="self"}[$__rate_interval])))""",
                 "{{writer}}: {{file}}"), cgroups=False),
     timeseries("Lost lines and messages", "Audit lines that could not be written, notifications that reached nobody, "
                "and torn bytes of the journal, in each interval. All of them should be zero.", "short",

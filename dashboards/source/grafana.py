@@ -71,10 +71,15 @@ def targets(queries, **more):
     ]
 
 
-def stat(title, description, unit, *queries, width=4, height=4, thresholds=None, mappings=(), text="auto", no_value="none"):
-    """One number now, or one for each series; `no_value` says what it means that there is none."""
+def stat(title, description, unit, *queries, width=4, height=4, thresholds=None, mappings=(), text="auto", no_value="none",
+         decimals=None):
+    """One number now, or one for each series; `no_value` says what it means that there is none.
+
+    `decimals` is 0 for what was counted: `increase` extrapolates to the ends of its range, and gives fractions."""
     named = [(expression, {"legendFormat": legend}) for expression, legend in queries]
     defaults = {"thresholds": thresholds or NEUTRAL, "mappings": list(mappings), "noValue": no_value}
+    if decimals is not None:
+        defaults["decimals"] = decimals
     options = {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "colorMode": "value" if thresholds else "none",
@@ -91,7 +96,7 @@ def stat(title, description, unit, *queries, width=4, height=4, thresholds=None,
 
 
 def timeseries(title, description, unit, *queries, width=8, height=8, stacked=False, bars=False, most=None, dashed=(),
-               cgroups=True):
+               cgroups=True, decimals=None):
     """Lines over time. `dashed` names the legends that are limits; `cgroups`: whether a line leads to its cgroup."""
     named = [(expression, {"legendFormat": legend}) for expression, legend in queries]
     custom = {
@@ -105,6 +110,8 @@ def timeseries(title, description, unit, *queries, width=8, height=8, stacked=Fa
     defaults = {"custom": custom, "min": 0, "color": {"mode": "palette-classic"}}
     if most is not None:
         defaults["max"] = most
+    if decimals is not None:
+        defaults["decimals"] = decimals
     if cgroups:
         defaults["links"] = LINK_OF_SERIES
     overrides = [{
@@ -123,13 +130,16 @@ def timeseries(title, description, unit, *queries, width=8, height=8, stacked=Fa
                  targets(named, range=True, instant=False), defaults, options, overrides)
 
 
-def table(title, description, unit, *columns, width=WIDTH, height=9, hide=(), sort=None, labels=(), cgroups=True):
+def table(title, description, unit, *columns, width=WIDTH, height=9, hide=(), sort=None, labels=(), cgroups=True,
+          decimals=None):
     """A row for each set of labels. `columns`: (expression, heading, unit, thresholds or None); `labels` come first."""
     wanted = [(expression, {}) for expression, *_ in columns]
     names = [f"Value #{chr(ord('A') + number)}" if len(columns) > 1 else "Value" for number in range(len(columns))]
     overrides = []
     for name, (_, heading, of, thresholds) in zip(names, columns):
         properties = [{"id": "displayName", "value": heading}, {"id": "unit", "value": of}]
+        if decimals is not None:
+            properties.append({"id": "decimals", "value": decimals})
         if thresholds:
             properties += [{"id": "thresholds", "value": thresholds},
                            {"id": "custom.cellOptions", "value": {"type": "color-text"}}]

@@ -21,7 +21,8 @@ def summed(number, label, within="instance"):
 def tenants(kind, label, what, within="instance", collapsed=False):
     return row(
         f"By {kind}",
-        timeseries(f"Memory by {kind}", f"The working set of {what}: the ten with the most, over the chosen hosts.",
+        timeseries(f"Memory by {kind}", f"The working set of {what}: the ten with the most, over the chosen hosts. What "
+                   "lies within another is in both.",
                    "bytes", (summed(MEMORY, label, within), f"{{{{{label}}}}}"), cgroups=False),
         timeseries(f"CPU by {kind}", f"Cores used by {what}: the ten with the most, over the chosen hosts.", "short",
                    (summed(CORES, label, within), f"{{{{{label}}}}}"), cgroups=False),
@@ -42,15 +43,15 @@ NOW = row(
          width=6, text="value_and_name"),
     stat("Users", "Users with a slice of their own.", "short",
          ("""count(count by (instance, user) (cgroup_info{@,user!=""}))""", "users"), width=3),
-    stat("With the host's network", "Cgroups of containers that share the host's network namespace.", "short",
+    stat("In host network", "Cgroups of containers that share the host's network namespace.", "short",
          (f"""count((cgroup_namespaces{{@,kind="net",shared="host"}} > 0)
               and on ({EACH}) cgroup_info{{@,container_id!=""}})""", "cgroups"), width=3,
          thresholds=steps((0.5, ORANGE))),
-    stat("With the host's pid namespace", "Cgroups of containers that see every process of the host.", "short",
+    stat("In host pid ns", "Cgroups of containers that see every process of the host.", "short",
          (f"""count((cgroup_namespaces{{@,kind="pid",shared="host"}} > 0)
               and on ({EACH}) cgroup_info{{@,container_id!=""}})""", "cgroups"), width=3,
          thresholds=steps((0.5, RED))),
-    stat("Root inside is root outside", "Cgroups with a user namespace of their own whose root is the host's root all "
+    stat("Root is host root", "Cgroups with a user namespace of their own whose root is the host's root all "
          "the same.", "short", ("count(cgroup_user_namespace_root_uid{@} == 0)", "cgroups"), width=3,
          thresholds=steps((0.5, RED))),
 )

@@ -8,22 +8,22 @@ NOW = row(
          "itself.", "short", ("count(stockade_build_info{@})", "hosts"), width=3),
     stat("Cgroups", "Living cgroups that are sampled, on all chosen hosts.", "short",
          ('sum(stockade_cgroups{@,state="live"})', "cgroups"), width=3),
-    stat("Least memory available", "The smallest share of memory that new work can have without swapping, of any "
+    stat("Memory left", "The smallest share of memory that new work can have without swapping, of any "
          "chosen host.", "percentunit",
          ("min(host_memory_available_bytes{@} / host_memory_total_bytes{@})", "available"), width=3,
          thresholds={"mode": "absolute", "steps": [{"color": RED, "value": None}, {"color": ORANGE, "value": 0.05},
                                                    {"color": "green", "value": 0.15}]}),
-    stat("Most waiting for memory", "The share of time in which some process waited for memory, of the host where it "
+    stat("Memory waits", "The share of time in which some process waited for memory, of the host where it "
          "is most.", "percentunit",
          ("max(rate(host_pressure_memory_waiting_seconds_total{@}[$__rate_interval]))", "waiting"), width=3,
          thresholds=steps((0.05, YELLOW), (0.2, RED))),
     stat("OOM kills", "Processes that the kernel killed because a memory limit was reached, in the time shown. A "
          "parent counts its children's kills, so the largest count of each host is taken.", "short",
          ("""sum(max by (job, instance) (increase(cgroup_memory_events_total{@,event="oom_kill"}[$__range])))""",
-          "kills"), width=3, thresholds=steps((0.5, RED)), no_value="not told"),
-    stat("Kills by policies", "Cgroups that a policy of Stockade killed, in the time shown.", "short",
+          "kills"), width=3, thresholds=steps((0.5, RED)), no_value="not told", decimals=0),
+    stat("Policy kills", "Cgroups that a policy of Stockade killed, in the time shown.", "short",
          ("""sum(increase(stockade_decisions_total{@,action="kill",outcome="applied"}[$__range]))""", "kills"),
-         width=3, thresholds=steps((0.5, ORANGE)), no_value="no rule"),
+         width=3, thresholds=steps((0.5, ORANGE)), no_value="no rule", decimals=0),
     stat("Actions in force", "Limits, freezes and other actions that Stockade holds in the kernel now and will undo.",
          "short", ("sum(stockade_actions_active{@})", "actions"), width=3, thresholds=steps((1, YELLOW))),
     stat("Oldest sample", "The age of the oldest numbers shown here, at the time of their scrape. Above a few "

@@ -17,10 +17,10 @@ NOW = row(
          thresholds=steps((15, YELLOW), (60, RED))),
     stat("Series dropped", "Series of cgroups that a budget (collect.max_series) keeps out of the expositions.",
          "short", ("sum(stockade_series_dropped{@})", "series"), width=3, thresholds=steps((1, ORANGE))),
-    stat("Collectors with faults", "Collectors that met a fault in their last pass, over the chosen hosts.", "short",
+    stat("Faulty collectors", "Collectors that met a fault in their last pass, over the chosen hosts.", "short",
          ("count(stockade_collector_success{@} == 0) or 0 * sum(stockade_collector_success{@})", "collectors"),
          width=3, thresholds=steps((1, ORANGE))),
-    stat("Configurations refused", "Hosts on which the newest configuration was refused: the one before is in force.",
+    stat("Configs refused", "Hosts on which the newest configuration was refused: the one before is in force.",
          "short", ("""count(stockade_config_last_reload_successful{@} == 0)
                       or 0 * sum(stockade_config_last_reload_successful{@})""", "hosts"), width=3,
          thresholds=steps((1, RED)), no_value="no file"),

@@ -14,7 +14,7 @@ mod replay;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -222,19 +222,53 @@ fn every_query_of_every_dashboard_gives_data_and_every_dashboard_is_drawn() {
     assert_eq!(given.values().sum::<usize>(), count, "{given:?}");
     assert!(given["this-host"] > count / 2, "what a loaded host can show, it shows: {given:?}");
 
+    let seen = seen(if blessing { 2.0 } else { 1.0 });
+    every_value_exists(&seen, &dashboards);
+    let pages: Vec<Value> = dashboards
+        .iter()
+        .map(|dashboard| {
+            // The names are those that a reader would have: without the group that the test put them in.
+            let page = seen.page(dashboard).to_string();
+            let page = page.replace(&format!("{}/", load.path()), "/").replace(load.path(), "/test");
+            serde_json::from_str(&page).expect("it was JSON before")
+        })
+        .collect();
+    drop((load, daemons, prometheus));
+
     let scratch = tempfile::tempdir().expect("a directory");
     let directory =
         if blessing { dashboard::directory().join("renderings") } else { scratch.path().to_owned() };
     std::fs::create_dir_all(&directory).expect("a directory");
-    let seen = seen(if blessing { 2.0 } else { 1.0 });
-    for dashboard in &dashboards {
-        // The names are those that a reader would have: without the group that the test put them in.
-        let page = seen.page(dashboard).to_string();
-        let page = page.replace(&format!("{}/", load.path()), "/").replace(load.path(), "/test");
-        let page: Value = serde_json::from_str(&page).expect("it was JSON before");
-        rendering::draw(&page, &directory.join(format!("{}.png", dashboard.name)));
+    for (dashboard, page) in dashboards.iter().zip(&pages) {
+        rendering::draw(page, &directory.join(format!("{}.png", dashboard.name)));
     }
     every_dashboard_has_a_picture(&dashboards);
+}
+
+/// What is matched with a label is one of its values, also where it is excluded: a misspelt one would match everything, or
+/// nothing, and show no error. In a regular expression of alternatives that is asked of all of them together.
+fn every_value_exists(seen: &Seen<'_>, dashboards: &[Dashboard]) {
+    let mut matched = BTreeSet::new();
+    for target in dashboards.iter().flat_map(Dashboard::panels).flat_map(|panel| panel.targets) {
+        // A selector's braces hold no others, and no value has a comma.
+        for (before, rest) in
+            target.expression.match_indices('{').map(|(at, _)| target.expression.split_at(at))
+        {
+            let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let metric = before.rsplit(|c| !word(c)).next().expect("a name");
+            let (matchers, _) = rest[1..].split_once('}').expect("the braces are closed");
+            for matcher in matchers.split(',').map(str::trim) {
+                let (label, value) = matcher.split_once(['=', '!']).expect("a matcher");
+                let value = value.trim_start_matches(['=', '~']).trim_matches('"');
+                if !value.is_empty() && !value.contains('$') {
+                    matched.insert(format!("{metric}{{{label}=~\"{value}\"}}"));
+                }
+            }
+        }
+    }
+    assert!(matched.len() > 20, "{matched:?}");
+    let without: Vec<_> = matched.iter().filter(|query| seen.prometheus.query(query).is_empty()).collect();
+    assert!(without.is_empty(), "nothing has these values: {without:#?}");
 }
 
 /// Those in the tree, which the README shows, are of the dashboards that there are.

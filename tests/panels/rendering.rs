@@ -65,10 +65,7 @@ pub fn draw(data: &Value, picture: &Path) {
     assert!(size < LARGEST, "{} has {size} bytes", picture.display());
 }
 
-/// How many shades of red, green and blue may be left, finest first: 256 colours are to be enough for all.
-const SHADES: [u8; 4] = [18, 12, 9, 6];
-
-/// Writes a picture anew with a palette, which takes a third of the bytes, and tells how many.
+/// Writes a picture anew with a palette of its commonest colours, which takes a third of the bytes, and tells how many.
 fn shrink(picture: &Path, (width, height): (u64, u64)) -> usize {
     let place = picture.display();
     let file = BufReader::new(File::open(picture).unwrap_or_else(|error| panic!("{place}: {error}")));
@@ -78,29 +75,21 @@ fn shrink(picture: &Path, (width, height): (u64, u64)) -> usize {
     let mut pixels = vec![0; reader.output_buffer_size().expect("it fits into memory")];
     let frame = reader.next_frame(&mut pixels).unwrap_or_else(|error| panic!("{place}: {error}"));
     assert_eq!((u64::from(frame.width), u64::from(frame.height)), (width, height), "{place}");
-    let in_shades = |shades: u8| -> (Vec<[u8; 3]>, Vec<u8>) {
-        let step = 255.0 / f32::from(shades - 1);
-        let round = |byte: u8| ((f32::from(byte) / step).round() * step).round();
-        let mut palette: HashMap<[u8; 3], usize> = HashMap::new();
-        let colours: Vec<usize> = pixels
-            .chunks_exact(4)
-            .map(|pixel| {
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
-                let colour = [pixel[0], pixel[1], pixel[2]].map(|byte| round(byte) as u8);
-                let next = palette.len();
-                *palette.entry(colour).or_insert(next)
-            })
-            .collect();
-        let mut listed: Vec<_> = palette.into_iter().map(|(colour, number)| (number, colour)).collect();
-        listed.sort_unstable();
-        let indices = colours.iter().filter_map(|number| u8::try_from(*number).ok()).collect();
-        (listed.into_iter().map(|(_, colour)| colour).collect(), indices)
+    let colours = || pixels.chunks_exact(4).map(|pixel| [pixel[0], pixel[1], pixel[2]]);
+    let mut count: HashMap<[u8; 3], usize> = HashMap::new();
+    colours().for_each(|colour| *count.entry(colour).or_default() += 1);
+    let mut palette: Vec<[u8; 3]> = count.keys().copied().collect();
+    palette.sort_unstable_by_key(|colour| (usize::MAX - count[colour], *colour));
+    palette.truncate(256);
+    // The others are the edges of letters and lines: each becomes the nearest of the common ones.
+    let nearest = |colour: &[u8; 3]| {
+        let far = |other: &[u8; 3]| -> u32 {
+            colour.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
+        };
+        (0u8..=255).zip(&palette).min_by_key(|(_, other)| far(other)).map_or(0, |(number, _)| number)
     };
-    let (palette, indices) = SHADES
-        .into_iter()
-        .map(in_shades)
-        .find(|(palette, _)| palette.len() <= 256)
-        .expect("six shades make 216");
+    let places: HashMap<[u8; 3], u8> = count.keys().map(|colour| (*colour, nearest(colour))).collect();
+    let indices: Vec<u8> = colours().map(|colour| places[&colour]).collect();
     assert!(palette.len() > 8, "{place} is of {} colours: nothing is drawn", palette.len());
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, frame.width, frame.height);
