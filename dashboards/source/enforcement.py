@@ -95,13 +95,13 @@ SPEED = row(
 
 OTHERS = row(
     "Who else writes",
-    timeseries("Drift", "Writes by others, in each interval, to controls that a rule keeps: it yields, or reasserts its "
-               "value. Two programs that fight over a control are seen here.", "short",
+    timeseries("Drift", "Writes by others, in each interval, to controls that a rule keeps: it yields, or reasserts "
+               "its value. Two programs that fight over a control are seen here.", "short",
                ("""topk(10, sum by (policy, file, answer) (
                    increase(stockade_drift_total{@}[$__rate_interval])))""", "{{policy}}: {{file}} {{answer}}"),
                stacked=True, bars=True, cgroups=False, decimals=0),
-    timeseries("Control writes by others", "Writes a second to control files by systemd, runtimes and whoever else: the "
-               "ten kinds with the most.", "wps",
+    timeseries("Control writes by others", "Writes a second to control files by systemd, runtimes and whoever else: "
+               "the ten kinds with the most.", "wps",
                ("""topk(10, sum by (writer, file) (
                    rate(stockade_control_writes_total{@,writer!="self"}[$__rate_interval])))""",
                 "{{writer}}: {{file}}"), cgroups=False),

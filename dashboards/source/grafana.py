@@ -1,11 +1,13 @@
 """What the dashboards are made of, in the classic JSON of Grafana (schema version 39, which Grafana 10.4 and all later
 ones import).
 
-In expressions `@cgroup` stands for the matchers of the chosen jobs, instances and cgroups, and `@` for the first two.
+In expressions `@cgroup` stands for the matchers of the chosen jobs, instances and cgroups, `@below` for the same
+without the root, which is the whole host and would dwarf the others, and `@` for those of jobs and instances.
 """
 
 HOST = 'job=~"$job",instance=~"$instance"'
 CGROUP = HOST + ',cgroup=~"$cgroup"'
+BELOW = CGROUP + ',cgroup!="/"'
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 WIDTH = 24
@@ -21,7 +23,7 @@ GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 
 
 def matchers(expression):
-    return " ".join(expression.split()).replace("@cgroup", CGROUP).replace("@", HOST)
+    return " ".join(expression.split()).replace("@below", BELOW).replace("@cgroup", CGROUP).replace("@", HOST)
 
 
 def quantile(share, metric, by):
@@ -42,13 +44,16 @@ def to_cgroup(job, instance, cgroup):
     """A link from a number to the dashboard of its cgroup."""
     return [{
         "title": "This cgroup in depth",
-        "url": "/d/stockade-cgroup/?var-datasource=${datasource}"
-               f"&var-job={job}&var-instance={instance}&var-cgroup={cgroup}&${{__url_time_range}}",
+        "url": f"/d/stockade-cgroup/?var-datasource=${{datasource}}&{job}"
+               f"&var-instance={instance}&var-cgroup={cgroup}&${{__url_time_range}}",
     }]
 
 
-LINK_OF_SERIES = to_cgroup(*(f"${{__field.labels.{name}:percentencode}}" for name in ("job", "instance", "cgroup")))
-LINK_OF_ROW = to_cgroup(*(f"${{__data.fields.{name}:percentencode}}" for name in ("job", "instance", "cgroup")))
+LINK_OF_SERIES = to_cgroup(*(prefix + f"${{__field.labels.{name}:percentencode}}"
+                             for prefix, name in (("var-job=", "job"), ("", "instance"), ("", "cgroup"))))
+# The job is no column of a table: it stays what is chosen.
+LINK_OF_ROW = to_cgroup("${job:queryparam}", "${__data.fields.instance:percentencode}",
+                        "${__data.fields.cgroup:percentencode}")
 
 
 def panel(kind, title, description, unit, width, height, queries, defaults, options, overrides=()):
@@ -71,8 +76,8 @@ def targets(queries, **more):
     ]
 
 
-def stat(title, description, unit, *queries, width=4, height=4, thresholds=None, mappings=(), text="auto", no_value="none",
-         decimals=None):
+def stat(title, description, unit, *queries, width=4, height=4, thresholds=None, mappings=(), text="auto",
+         no_value="none", decimals=None):
     """One number now, or one for each series; `no_value` says what it means that there is none.
 
     `decimals` is 0 for what was counted: `increase` extrapolates to the ends of its range, and gives fractions."""
@@ -249,7 +254,8 @@ ANNOTATIONS = [
     annotation("Kills by a policy", RED, """sum by (instance, policy) (increase(stockade_decisions_total{@,
                action="kill",outcome="applied"}[$__rate_interval])) > 0""", "{{policy}} killed on {{instance}}"),
     annotation("Freezes by a policy", BLUE, """sum by (instance, policy) (increase(stockade_decisions_total{@,
-               action="freeze",outcome="applied"}[$__rate_interval])) > 0""", "{{policy}} froze on {{instance}}", False),
+               action="freeze",outcome="applied"}[$__rate_interval])) > 0""", "{{policy}} froze on {{instance}}",
+               False),
     annotation("Starts of Stockade", "purple", """changes(process_start_time_seconds{@}[$__rate_interval]) > 0""",
                "Stockade started on {{instance}}", False),
 ]
@@ -289,8 +295,8 @@ def dashboard(uid, title, description, rows, cgroup="all"):
         "liveNow": False,
         "weekStart": "",
         "links": [{
-            "type": "dashboards", "title": "Stockade", "tags": ["stockade"], "asDropdown": False, "icon": "external link",
-            "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "", "url": "",
+            "type": "dashboards", "title": "Stockade", "tags": ["stockade"], "asDropdown": False,
+            "icon": "external link", "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "", "url": "",
         }],
         "time": {"from": "now-1h", "to": "now"},
         "timepicker": {},

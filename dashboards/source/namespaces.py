@@ -21,8 +21,8 @@ def summed(number, label, within="instance"):
 def tenants(kind, label, what, within="instance", collapsed=False):
     return row(
         f"By {kind}",
-        timeseries(f"Memory by {kind}", f"The working set of {what}: the ten with the most, over the chosen hosts. What "
-                   "lies within another is in both.",
+        timeseries(f"Memory by {kind}", f"The working set of {what}: the ten with the most, over the chosen hosts. "
+                   "What lies within another is in both.",
                    "bytes", (summed(MEMORY, label, within), f"{{{{{label}}}}}"), cgroups=False),
         timeseries(f"CPU by {kind}", f"Cores used by {what}: the ten with the most, over the chosen hosts.", "short",
                    (summed(CORES, label, within), f"{{{{{label}}}}}"), cgroups=False),

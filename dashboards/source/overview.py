@@ -51,17 +51,17 @@ USERS = row(
     "Cgroups: who uses it",
     timeseries("Memory that cannot be reclaimed cheaply", "The working set: memory less inactive page cache. The ten "
                "cgroups with the most. A parent includes its children.", "bytes",
-               ("topk(10, cgroup_memory_working_set_bytes{@cgroup})", OF_CGROUP), width=12),
+               ("topk(10, cgroup_memory_working_set_bytes{@below})", OF_CGROUP), width=12),
     timeseries("CPU", "Cores in use: the ten cgroups with the most. A parent includes its children.", "short",
-               ("topk(10, rate(cgroup_cpu_usage_seconds_total{@cgroup}[$__rate_interval]))", OF_CGROUP), width=12),
+               ("topk(10, rate(cgroup_cpu_usage_seconds_total{@below}[$__rate_interval]))", OF_CGROUP), width=12),
     timeseries("Disk reads", "Bytes a second over all devices: the ten cgroups that read most.", "Bps",
                (f"""topk(10, sum by ({EACH}) (
-                    rate(cgroup_io_read_bytes_total{{@cgroup}}[$__rate_interval])))""", OF_CGROUP)),
+                    rate(cgroup_io_read_bytes_total{{@below}}[$__rate_interval])))""", OF_CGROUP)),
     timeseries("Disk writes", "Bytes a second over all devices: the ten cgroups that write most.", "Bps",
                (f"""topk(10, sum by ({EACH}) (
-                    rate(cgroup_io_write_bytes_total{{@cgroup}}[$__rate_interval])))""", OF_CGROUP)),
+                    rate(cgroup_io_write_bytes_total{{@below}}[$__rate_interval])))""", OF_CGROUP)),
     timeseries("Processes and threads", "Tasks in the pids controller: the ten cgroups with the most. A parent "
-               "includes its children.", "short", ("topk(10, cgroup_pids_current{@cgroup})", OF_CGROUP)),
+               "includes its children.", "short", ("topk(10, cgroup_pids_current{@below})", OF_CGROUP)),
 )
 
 SUFFERERS = row(
@@ -69,21 +69,21 @@ SUFFERERS = row(
     *(timeseries(
         f"Waiting for {name}", f"Share of time in which some process of the cgroup waited for {what}: the ten "
         "cgroups where it is most.", "percentunit",
-        (f"topk(10, rate(cgroup_pressure_{resource}_waiting_seconds_total{{@cgroup}}[$__rate_interval]))", OF_CGROUP))
+        (f"topk(10, rate(cgroup_pressure_{resource}_waiting_seconds_total{{@below}}[$__rate_interval]))", OF_CGROUP))
       for resource, name, what in [
           ("memory", "memory", "memory: reclaim, swapping in, refaults"),
           ("io", "I/O", "a block device"),
           ("cpu", "a CPU", "a CPU, for whatever reason: Stockade / Pressure tells a quota from contention")]),
     timeseries("Stopped by a CPU quota", "Share of the quota's periods in which the cgroup was stopped: the ten where "
                "it is most.", "percentunit",
-               ("""topk(10, rate(cgroup_cpu_throttled_periods_total{@cgroup}[$__rate_interval])
-                   / (rate(cgroup_cpu_periods_total{@cgroup}[$__rate_interval]) > 0))""", OF_CGROUP), most=1),
+               ("""topk(10, rate(cgroup_cpu_throttled_periods_total{@below}[$__rate_interval])
+                   / (rate(cgroup_cpu_periods_total{@below}[$__rate_interval]) > 0))""", OF_CGROUP), most=1),
     timeseries("Memory left before a limit", "The ten cgroups with the least room before their own memory limit, or "
                "one of a cgroup above, is reached.", "bytes",
-               ('bottomk(10, cgroup_memory_headroom_bytes{@cgroup,limit="max"})', OF_CGROUP)),
+               ('bottomk(10, cgroup_memory_headroom_bytes{@below,limit="max"})', OF_CGROUP)),
     timeseries("Tasks near their limit", "Processes and threads as a share of the cgroup's limit: the ten where it is "
                "most. At the limit, forks fail.", "percentunit",
-               ("topk(10, cgroup_pids_current{@cgroup} / cgroup_pids_limit{@cgroup})", OF_CGROUP), most=1),
+               ("topk(10, cgroup_pids_current{@below} / cgroup_pids_limit{@below})", OF_CGROUP), most=1),
 )
 
 DASHBOARD = dashboard("stockade-overview", "Host overview",

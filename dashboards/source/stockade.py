@@ -53,8 +53,8 @@ SAMPLING = row(
                "kinds with the most.", "cps",
                (topmost("sum by (source, kind) (rate(stockade_read_faults_total{@}[$__rate_interval]))"),
                 "{{source}}: {{kind}}"), cgroups=False),
-    timeseries("Births and deaths", "Cgroups a second that were first seen and that ended, deaths whose last numbers no "
-               "scrape carried, and rescans because the watch lost events; over the chosen hosts.", "cps",
+    timeseries("Births and deaths", "Cgroups a second that were first seen and that ended, deaths whose last numbers "
+               "no scrape carried, and rescans because the watch lost events; over the chosen hosts.", "cps",
                ("sum(rate(stockade_cgroup_births_total{@}[$__rate_interval]))", "births"),
                ("sum(rate(stockade_cgroup_deaths_total{@}[$__rate_interval]))", "deaths"),
                ("sum(rate(stockade_cgroup_deaths_unscraped_total{@}[$__rate_interval]))", "deaths unscraped"),
@@ -67,8 +67,8 @@ BUDGETS = row(
                "drops is beside it, and should be nothing.", "short",
                (topmost("stockade_series{@}"), "shown · {{instance}}"),
                (topmost("stockade_series_dropped{@} > 0"), "dropped · {{instance}}"), cgroups=False),
-    timeseries("Descriptors held", "Descriptors held open on cgroup files, as a share of how many may be: the ten hosts "
-               "with the most. Above it files are opened anew in every pass, which costs time and nothing else.",
+    timeseries("Descriptors held", "Descriptors held open on cgroup files, as a share of how many may be: the ten "
+               "hosts with the most. Above it files are opened anew in every pass, which costs time and nothing else.",
                "percentunit", (topmost("stockade_descriptors_held{@} / (stockade_descriptors_budget{@} > 0)"), BY_HOST),
                most=1, cgroups=False),
     timeseries("Descriptors of the process", "Open descriptors as a share of the process's limit: the ten hosts with "

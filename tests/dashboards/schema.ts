@@ -32,7 +32,8 @@ interface Link {
   url: string;
 }
 
-interface Panel<Kind extends string, Options, Custom> extends Omit<schema.Panel, 'targets' | 'options' | 'fieldConfig'> {
+interface Panel<Kind extends string, Options, Custom>
+  extends Omit<schema.Panel, 'targets' | 'options' | 'fieldConfig'> {
   type: Kind;
   options: Options;
   fieldConfig: Omit<schema.FieldConfigSource, 'defaults'> & {

@@ -260,7 +260,8 @@ fn every_value_exists(seen: &Seen<'_>, dashboards: &[Dashboard]) {
             for matcher in matchers.split(',').map(str::trim) {
                 let (label, value) = matcher.split_once(['=', '!']).expect("a matcher");
                 let value = value.trim_start_matches(['=', '~']).trim_matches('"');
-                if !value.is_empty() && !value.contains('$') {
+                // Which cgroups there are is the host's business.
+                if label != "cgroup" && !value.is_empty() && !value.contains('$') {
                     matched.insert(format!("{metric}{{{label}=~\"{value}\"}}"));
                 }
             }
