@@ -1,125 +1,163 @@
-//! The dashboards without a Prometheus: their form, and that every metric and label in them is one that Stockade has.
-//! `tests/prometheus.rs` runs their queries.
+//! The dashboards without a Prometheus: that they are what their source says, that Grafana's own types fit them, the
+//! rules of its linter, and that every metric and label in them is one that Stockade has. `tests/panels` runs their
+//! queries.
 
 #[path = "support/dashboard.rs"]
 mod dashboard;
+#[path = "dashboards/lint.rs"]
+mod lint;
+#[path = "dashboards/promql.rs"]
+mod promql;
+#[path = "dashboards/schema.rs"]
+mod schema;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::process::Command;
 
-use dashboard::{Dashboard, dashboards};
-use serde_json::Value;
+use dashboard::{Chosen, Dashboard, Panel, dashboards, legend_labels, text};
+use promql::{Labels, Registry};
 
-/// Every metric of the README's table, with its labels and its type.
-fn metrics() -> BTreeMap<String, (BTreeSet<String>, String)> {
-    let mut metrics = BTreeMap::new();
-    for row in stockade::metrics::documentation().lines().filter(|line| line.starts_with("| `")) {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let words = |cell: &str| {
-            cell.split(['`', ' ', ',']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-        };
-        metrics.insert(cells[0].trim_matches('`').to_owned(), (words(cells[3]), cells[1].to_owned()));
-    }
-    assert!(metrics.len() > 80, "the table's form has changed: {} metrics found", metrics.len());
-    metrics
+const CHOSEN: Chosen<'_> =
+    Chosen { job: ".+", instance: ".+", cgroup: ".+", rate_interval: "5m", range: "1h" };
+
+#[test]
+fn the_files_are_what_their_source_says() {
+    let generator = dashboard::directory().join("generate");
+    let said =
+        Command::new("python3").arg(generator).arg("--check").output().expect("these tests need Python 3");
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
-/// What is wrong with a query.
-fn judge(expression: &str, metrics: &BTreeMap<String, (BTreeSet<String>, String)>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let mut rest = expression;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic()) {
-        rest = &rest[start..];
-        let before = &expression[..expression.len() - rest.len()];
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
-        rest = after;
-        if !["cgroup_", "host_", "stockade_", "process_"].iter().any(|prefix| name.starts_with(prefix)) {
-            continue;
-        }
-        let histogram =
-            ["_sum", "_count", "_bucket"].iter().find_map(|suffix| metrics.get(name.strip_suffix(suffix)?));
-        let Some((labels, kind)) = metrics.get(name).or(histogram) else {
-            wrong.push(format!("no metric {name}"));
-            continue;
-        };
-        let counter = kind == "counter" || histogram.is_some();
-        let rated = ["rate(", "increase("].iter().any(|function| before.ends_with(function));
-        if counter != rated {
-            wrong.push(format!(
-                "{name} is a {kind}, and is {} rate or increase",
-                if rated { "under" } else { "not under" }
-            ));
-        }
-        if let Some((selector, behind)) = rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-            for matcher in selector.split(',') {
-                let label = matcher.split(['=', '!']).next().unwrap_or_default();
-                if !labels.contains(label) && !["job", "instance"].contains(&label) {
-                    wrong.push(format!("{name} has no label {label}"));
-                }
-            }
-            rest = behind;
-        } else {
-            wrong.push(format!("{name} is not limited to the chosen job and instance"));
-        }
+#[test]
+fn grafanas_linter_would_find_nothing() {
+    for dashboard in dashboards() {
+        let found = lint::lint(&dashboard);
+        assert!(found.is_empty(), "{}:\n{}", dashboard.name, found.join("\n"));
     }
-    wrong
+}
+
+/// The names of a table's columns that are labels.
+fn columns(panel: &Panel) -> Labels {
+    let transformations = panel.json["transformations"].as_array().cloned().unwrap_or_default();
+    let options = transformations.iter().map(|one| &one["options"]);
+    let named = options.flat_map(|options| [&options["excludeByName"], &options["indexByName"]]);
+    let names = named.filter_map(|names| names.as_object()).flat_map(|names| names.keys().cloned());
+    names.filter(|name| !name.starts_with("Value") && name != "Time" && name != "__name__").collect()
 }
 
 #[test]
 fn every_metric_and_label_exists_and_counters_are_rated() {
-    let metrics = metrics();
-    for Dashboard { name, panels, .. } in dashboards() {
-        for panel in panels {
-            for expression in &panel.expressions {
-                let wrong = judge(expression, &metrics);
-                assert!(wrong.is_empty(), "{name}: {}: {expression}: {}", panel.title, wrong.join("; "));
+    let registry = Registry::new();
+    let judge = |place: &str, expression: &str| {
+        let filled = CHOSEN.fill(expression);
+        registry.judge(&filled).unwrap_or_else(|wrong| panic!("{place}: {filled}: {}", wrong.join("; ")))
+    };
+    for dashboard in dashboards() {
+        for panel in dashboard.panels() {
+            let mut given = Labels::new();
+            for target in &panel.targets {
+                let place = format!("{}: {}, {}", dashboard.name, panel.title, target.ref_id);
+                let labels = judge(&place, &target.expression);
+                for label in legend_labels(&target.legend) {
+                    assert!(labels.contains(label), "{place}: the legend names {label}, of {labels:?}");
+                }
+                given.extend(labels);
+            }
+            let place = format!("{}: {}", dashboard.name, panel.title);
+            let unknown: Vec<_> = columns(&panel).difference(&given).cloned().collect();
+            assert!(unknown.is_empty(), "{place}: columns {unknown:?} of {given:?}");
+            let links = panel.json["fieldConfig"].to_string().contains("var-cgroup");
+            let whole = ["job", "instance", "cgroup"].iter().all(|label| given.contains(*label));
+            assert!(!links || whole, "{place}: leads to a cgroup, and has {given:?}");
+        }
+        for (name, target) in dashboard.annotations() {
+            let place = format!("{}: annotation {name}", dashboard.name);
+            let labels = judge(&place, &target.expression);
+            for label in legend_labels(&target.legend) {
+                assert!(labels.contains(label), "{place}: the title names {label}, of {labels:?}");
             }
         }
+        for variable in dashboard.variables().iter().filter(|variable| variable["type"] == "query") {
+            let query = text(&variable["query"]["query"]);
+            let asked = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+            let (series, label) = asked.and_then(|asked| asked.rsplit_once(", ")).expect("label_values");
+            assert!(judge(&query, series).contains(label), "{}: {query}", dashboard.name);
+        }
     }
-    for bad in [
-        "cgroup_memory_curent_bytes{job=~\"$job\"}",
-        "rate(cgroup_pids_current{job=~\"$job\"}[5m])",
-        "cgroup_cpu_usage_seconds_total{job=~\"$job\"}",
-        "cgroup_pids_current{device=\"vda\"}",
-        "cgroup_pids_current",
-    ] {
-        assert!(!judge(bad, &metrics).is_empty(), "{bad}");
+}
+
+#[test]
+fn what_is_shown_of_cgroups_has_a_bound() {
+    for dashboard in dashboards().iter().filter(|dashboard| dashboard.name != "cgroup") {
+        for panel in dashboard.panels() {
+            for target in &panel.targets {
+                let expression = &target.expression;
+                let each = expression.contains("cgroup_")
+                    && (target.legend.contains("{{cgroup}}") || panel.kind == "table");
+                let bounded = ["topk(", "bottomk("].iter().any(|of| expression.contains(of));
+                assert!(
+                    !each || bounded,
+                    "{}: {}: a series for every cgroup: {expression}",
+                    dashboard.name,
+                    panel.title
+                );
+            }
+        }
     }
 }
 
 #[test]
 fn each_dashboard_is_one_that_grafana_can_provision() {
-    for Dashboard { name, json, panels } in dashboards() {
-        let uid = json["uid"].as_str().unwrap_or_default();
-        assert!((8..=40).contains(&uid.len()), "{name}: uid {uid:?}");
+    let mut uids = BTreeSet::new();
+    for Dashboard { name, json } in dashboards() {
+        let uid = text(&json["uid"]);
+        let characters = uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        assert!((8..=40).contains(&uid.len()) && characters, "{name}: uid {uid:?}");
+        assert!(uids.insert(uid), "{name}: its uid is taken");
         assert!(
             json.get("id").is_none() && json.get("__inputs").is_none(),
             "{name}: made for one installation"
         );
-        assert_eq!(json["editable"], Value::Bool(false), "{name}");
-        let variables: Vec<&str> = json["templating"]["list"]
-            .as_array()
-            .expect("variables")
-            .iter()
-            .filter_map(|v| v["name"].as_str())
-            .collect();
-        assert_eq!(variables[..3], ["datasource", "job", "instance"], "{name}");
-        assert!(!panels.is_empty(), "{name}");
+        let tags = |json: &serde_json::Value| {
+            json["tags"].as_array().is_some_and(|tags| tags.contains(&"stockade".into()))
+        };
+        assert!(
+            tags(&json) && tags(&json["links"][0]),
+            "{name}: it is found by its tag, and links to those that have it"
+        );
+        let dashboard = Dashboard { name: name.clone(), json };
+        let names: Vec<String> =
+            dashboard.variables().iter().map(|variable| text(&variable["name"])).collect();
+        assert_eq!(names[..3], ["datasource", "job", "instance"], "{name}");
         let mut ids = BTreeSet::new();
-        for panel in panels {
+        let mut taken = BTreeSet::new();
+        for panel in dashboard.panels() {
             let place = format!("{name}: {}", panel.title);
             assert!(
-                !panel.title.is_empty() && panel.description.len() > 20,
-                "{place}: title and description"
+                panel.description.len() > 20 && panel.description.ends_with('.'),
+                "{place}: its description is a sentence"
             );
-            assert!(!panel.unit.is_empty(), "{place}: unit");
             assert!(ids.insert(panel.id), "{place}: its id is taken");
-            assert_eq!(panel.datasource, "${datasource}", "{place}");
-            for expression in panel.expressions {
-                let fixed = expression.contains('[') && !expression.contains("[$__r");
-                assert!(!fixed, "{place}: a fixed range in {expression}");
+            let at = |side: &str| panel.json["gridPos"][side].as_u64().expect("a position");
+            let (x, y, w, h) = (at("x"), at("y"), at("w"), at("h"));
+            assert!(x + w <= 24, "{place}: wider than the page");
+            for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+                assert!(taken.insert(cell), "{place}: lies over another panel");
             }
+            let names: BTreeSet<&str> = panel.targets.iter().map(|target| target.ref_id.as_str()).collect();
+            assert_eq!(names.len(), panel.targets.len(), "{place}: every query has a name of its own");
         }
+    }
+}
+
+#[test]
+fn every_link_leads_to_a_dashboard() {
+    let all = dashboards();
+    let uids: BTreeSet<String> = all.iter().map(|dashboard| text(&dashboard.json["uid"])).collect();
+    for Dashboard { name, json } in &all {
+        let links = json.to_string();
+        let mut linked = links.split("\"/d/").skip(1).filter_map(|rest| rest.split(['/', '?', '"']).next());
+        assert!(linked.all(|uid| uids.contains(uid)), "{name}");
     }
 }
 

@@ -131,6 +131,13 @@ impl TestGroup {
         child.wait().expect("a child").code().unwrap_or(-1)
     }
 
+    /// Whether a command has ended.
+    pub fn ended(&mut self, pid: u32) -> bool {
+        let child =
+            self.children.iter_mut().find(|child| child.id() == pid).expect("a command of this group");
+        child.try_wait().expect("a child").is_some()
+    }
+
     /// Ends every command.
     pub fn kill(&mut self) {
         for mut child in self.children.drain(..) {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,6 +12,18 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::support::eventually;
+
+/// The items of `scrape_configs`, one a job.
+fn jobs(targets: &[(&str, String, SocketAddr)]) -> String {
+    let mut jobs: BTreeMap<&str, String> = BTreeMap::new();
+    for (job, instance, target) in targets {
+        let config = format!("{{targets: [\"{target}\"], labels: {{instance: \"{instance}\"}}}}, ");
+        jobs.entry(job).or_default().push_str(&config);
+    }
+    jobs.iter()
+        .map(|(job, configs)| format!("  - job_name: {job}\n    static_configs: [{configs}]\n"))
+        .collect()
+}
 
 /// A Prometheus with a directory of its own, killed by its pid at the end.
 pub struct Prometheus {
@@ -27,13 +40,13 @@ impl Prometheus {
 
     /// Starts one with more in its configuration: under `global`, as `key: value, …`, and after the scrapes, as YAML.
     pub fn configured(targets: &[(&str, SocketAddr)], global: &str, more: &str) -> Self {
-        let jobs: String = targets
-            .iter()
-            .map(|(job, target)| {
-                format!("  - job_name: {job}\n    static_configs: [{{targets: [\"{target}\"]}}]\n")
-            })
-            .collect();
-        Self::launch(&jobs, global, more)
+        let named: Vec<_> = targets.iter().map(|(job, target)| (*job, target.to_string(), *target)).collect();
+        Self::launch(&jobs(&named), global, more)
+    }
+
+    /// Starts one whose every target is the instance that it is called.
+    pub fn named(targets: &[(&str, String, SocketAddr)]) -> Self {
+        Self::launch(&jobs(targets), "", "")
     }
 
     /// Starts one with these items of `scrape_configs`.
@@ -82,21 +95,30 @@ impl Prometheus {
         answer
     }
 
-    /// The labels and the value of each series that a query gives now.
-    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+    /// What an endpoint of the query API gives: labels, and whatever stands under `key` beside them.
+    fn ask(&self, endpoint: &str, query: &str, also: &str, key: &str) -> Vec<(Value, Value)> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = self.get(&format!("/api/v1/query?query={encoded}"));
+        let answer = self.get(&format!("/api/v1/{endpoint}?query={encoded}{also}"));
         let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
         let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
         assert_eq!(body["status"], "success", "{query}: {body}");
-        let series = body["data"]["result"].as_array().expect("a vector");
-        series
-            .iter()
-            .map(|series| {
-                let value = series["value"][1].as_str().and_then(|value| value.parse().ok());
-                (series["metric"].clone(), value.expect("a number"))
-            })
-            .collect()
+        let series = body["data"]["result"].as_array().expect("series");
+        series.iter().map(|series| (series["metric"].clone(), series[key].clone())).collect()
+    }
+
+    /// The labels and the value of each series that a query gives now.
+    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
+        let found = self.ask("query", query, "", "value");
+        found.into_iter().map(|(labels, sample)| (labels, number(&sample[1]))).collect()
+    }
+
+    /// The labels of each series that a query gives between two moments, and its samples: when, and what.
+    pub fn range(&self, query: &str, (from, to): (f64, f64), step: f64) -> Vec<(Value, Vec<(f64, f64)>)> {
+        let also = format!("&start={from:.3}&end={to:.3}&step={step}");
+        let sample = |sample: &Value| (sample[0].as_f64().expect("a time"), number(&sample[1]));
+        let samples = |samples: Value| samples.as_array().expect("samples").iter().map(sample).collect();
+        let found = self.ask("query_range", query, &also, "values");
+        found.into_iter().map(|(labels, values)| (labels, samples(values))).collect()
     }
 
     /// A query's only value.
@@ -120,6 +142,11 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A number as the query API writes it.
+fn number(text: &Value) -> f64 {
+    text.as_str().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 /// The loopback address that a process listens on: Prometheus does not tell which port the kernel gave it.
