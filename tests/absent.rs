@@ -449,6 +449,35 @@ fn network() -> BTreeSet<String> {
     found
 }
 
+/// What a process with threads does, and what it has open.
+fn processes() -> BTreeSet<String> {
+    let tree = FakeTree::unified("");
+    tree.group("/a", &[("cgroup.procs", "7\n")]);
+    let told = |tree: &FakeTree| -> BTreeSet<String> {
+        let names = families(tree).into_values().flatten();
+        let ours = |name: &String| {
+            name.ends_with("_by_state") || name.contains("_process_start_") || name.ends_with("_open_files")
+        };
+        names.filter(|name| ours(name) || name == "host_processes").collect()
+    };
+    assert_eq!(told(&tree), BTreeSet::new(), "a process of which nothing can be read");
+    tree.process(7, b"x", 1, "/a");
+    let mut expected = BTreeSet::from(
+        ["cgroup_processes_by_state", "cgroup_oldest_process_start_time_seconds", "host_processes"]
+            .map(str::to_owned),
+    );
+    assert_eq!(told(&tree), expected);
+    let directory = tree.procfs().join("7");
+    fs::create_dir_all(directory.join("task/7")).expect("a directory");
+    fs::copy(directory.join("stat"), directory.join("task/7/stat")).expect("a file");
+    expected.insert("cgroup_threads_by_state".to_owned());
+    assert_eq!(told(&tree), expected);
+    fs::create_dir_all(directory.join("fd/0")).expect("a descriptor");
+    expected.insert("cgroup_open_files".to_owned());
+    assert_eq!(told(&tree), expected);
+    expected
+}
+
 #[test]
 fn each_file_alone_makes_its_families_and_every_family_is_made_by_one() {
     let mut made = check(&FakeTree::unified("cpuset cpu io memory hugetlb pids rdma misc"), UNIFIED);
@@ -460,6 +489,7 @@ fn each_file_alone_makes_its_families_and_every_family_is_made_by_one() {
     made.extend(host());
     made.extend(namespaces());
     made.extend(network());
+    made.extend(processes());
 
     let table = metrics::documentation();
     let known: BTreeSet<String> = table

@@ -215,6 +215,10 @@ fn one_cgroup_to_the_letter() {
     tree.process(42, b"", 0, "/web.slice/api.service");
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).expect("users").expect("this user").name;
     let (user, me) = (format!("{:width$}", "USER", width = me.len().max(4)), format!("{me:4}"));
+    let told = shown(&tree, &["inspect", "/web.slice/api.service", "--no-rates"]);
+    // A second after this host was started, by its clock.
+    let started = told.lines().last().and_then(|line| line.rsplit(' ').next()).expect("a moment");
+    assert!(started.len() == "2026-11-26T09:49:32.380Z".len() && started.ends_with('Z'), "{told}");
     let expected = format!(
         "\
 /web.slice/api.service
@@ -274,11 +278,12 @@ Processes (2)
   PID  {user}  STATE  THREADS  RESIDENT  COMMAND
    41  {me}  S            3        0B  /usr/bin/api --port 8080
    42  {me}  S            3        0B  [sleeper]
+  2 sleeping; the oldest since {started}
 ",
         id = tree.id("/web.slice/api.service"),
         directory = tree.path("/web.slice/api.service").display(),
     );
-    assert_eq!(shown(&tree, &["inspect", "/web.slice/api.service", "--no-rates"]), expected);
+    assert_eq!(told, expected);
     let asked = shown(&tree, &["inspect", "41", "--no-rates"]);
     let process = "\
 Process 41: /usr/bin/api --port 8080

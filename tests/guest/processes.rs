@@ -45,7 +45,8 @@ pub(crate) fn in_every_state(guest: &mut Guest) -> Outcome {
     }
     // A v1 hierarchy does not say where somebody was who has ended; if he was not seen to live, the host alone has him.
     let known = guest.tree.unified().is_some();
-    let scrape = agrees(guest, &groups[3], &[reaper.pid()], if known { &[dead] } else { &[] })?;
+    let ended = [dead];
+    let scrape = agrees(guest, &groups[3], &[reaper.pid()], if known { &ended } else { &[] })?;
     let zombies = scrape.want("host_processes", &[("state", "zombie")])?;
     ensure(zombies >= 1.0, || format!("{dead} has ended, and the host has {zombies} zombies"))?;
     let frozen = frozen(guest, &groups[1], loads[1].pid())?;

@@ -7,7 +7,7 @@ use super::{Found, apart, limits, tables};
 use crate::cli::humanize::{ABSENT, Value, or_absent};
 use crate::cli::table::{Align, Table};
 use crate::kernel::members::user_name;
-use crate::model::{Column, Field, OwnerLabel, RowKind, TaskState, display_path, parent_path};
+use crate::model::{Column, Field, OwnerLabel, RowKind, TaskState, Unit, display_path, parent_path};
 use crate::record::names;
 
 /// How many rows of memory.stat are shown when not all are asked for.
@@ -178,9 +178,7 @@ impl Page<'_, '_> {
             .iter()
             .filter(|&&field| kind(field) == Kind::Usage)
             .filter_map(|&field| {
-                let value = readings.get(field)?;
-                let shown = self.all || value > 0 || !is_state(field);
-                shown.then(|| (names::field(field), Value::of(value, field.unit()).show(self.raw)))
+                Some((names::field(field), Value::of(readings.get(field)?, field.unit()).show(self.raw)))
             })
             .collect();
         if let Some(rates) = &self.found.rates {
@@ -300,20 +298,33 @@ impl Page<'_, '_> {
         let title = match found.process_count {
             0 => {
                 let itself = if self.children() > 0 { " in the cgroup itself" } else { "" };
-                return writeln!(self.out, "\nProcesses: none{itself}");
+                writeln!(self.out, "\nProcesses: none{itself}")?;
+                return self.states();
             }
             count if count > listed => {
                 format!("Processes ({count}, the {listed} with most resident memory; --all lists every one)")
             }
             count => format!("Processes ({count})"),
         };
-        self.section(&title, &table, true)
+        self.section(&title, &table, true)?;
+        self.states()
     }
-}
 
-/// Whether it is a number of tasks in one of many states, most of which nobody is in.
-fn is_state(field: Field) -> bool {
-    TaskState::ALL.iter().any(|state| state.processes() == field || state.threads() == Some(field))
+    /// What the processes add up to, those that have ended too, which no list has.
+    fn states(&mut self) -> io::Result<()> {
+        let readings = &self.found.cgroup.readings;
+        let in_state = |state: &TaskState| {
+            let count = readings.get(state.processes()).filter(|count| *count > 0)?;
+            Some(format!("{count} {}", state.name()))
+        };
+        let states: Vec<String> = TaskState::ALL.iter().filter_map(in_state).collect();
+        let mut parts = if states.is_empty() { Vec::new() } else { vec![states.join(", ")] };
+        parts.extend(readings.get(Field::OpenFiles).map(|count| format!("{count} descriptors open")));
+        let started =
+            readings.get(Field::OldestProcessStart).map(|at| Value::of(at, Unit::Timestamp).show(self.raw));
+        parts.extend(started.map(|moment| format!("the oldest since {moment}")));
+        if parts.is_empty() { Ok(()) } else { writeln!(self.out, "  {}", parts.join("; ")) }
+    }
 }
 
 #[derive(PartialEq, Eq)]
@@ -328,6 +339,8 @@ enum Kind {
 fn kind(field: Field) -> Kind {
     let name = names::field(field);
     if name.contains(".pressure.")
+        || name.starts_with("processes.")
+        || name.starts_with("threads.")
         || matches!(
             field,
             Field::Populated
