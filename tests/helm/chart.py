@@ -13,7 +13,6 @@ import yaml
 import kubelet
 import provisioning
 import refusals
-import runtime
 from rendered import (CHART, TREE, Wrong, configuration, container, expect, helm, mount, of_kind, only, pod, template,
                       volume)
 
@@ -296,10 +295,6 @@ def main() -> int:
         name = f"{mode.replace('_', '-')}.yaml"
         check(f"{name}: the least rights", lambda: holds_to_the_least_rights(manifest(name), mode))
         check(f"{name}: Stockade runs as the pod runs it", lambda: runs_as_the_pod_runs_it(binary, manifest(name)))
-
-    for name in ("watch", "dry-run"):
-        objects = manifest(f"{name}.yaml")
-        check(f"{name}.yaml: its container sees the whole host", runtime.whole_host_is_seen, binary, objects)
 
     for path in sorted((TREE / "deploy" / "prometheus").glob("*.yml")):
         check(f"Prometheus takes deploy/prometheus/{path.name}", provisioning.prometheus_takes, path)
