@@ -145,7 +145,7 @@ policies:
         ground.audit().iter().any(|line| line["kind"] == "foreign_write").then_some(())
     });
     stop(daemon);
-    let told: Vec<(String, String)> = ground
+    let mut told: Vec<(String, String)> = ground
         .audit()
         .iter()
         .filter(|line| line["kind"] == "drift" || line["kind"] == "foreign_write")
@@ -157,10 +157,9 @@ policies:
             )
         })
         .collect();
-    let mut sorted = told.clone();
-    sorted.sort();
+    told.sort();
     let expected = [("drift", "kept"), ("foreign_write", "watched")];
-    assert_eq!(sorted, expected.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
+    assert_eq!(told, expected.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
 }
 
 #[test]
