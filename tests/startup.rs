@@ -67,7 +67,9 @@ impl Start {
 
     /// Starts it behind another command, and gives the one line that it ends with.
     fn refused(&self, before: &[&str]) -> String {
-        let output = self.command(before).output().expect("the commands are there");
+        // One that starts after all would never end.
+        let output = self.command(&[&["timeout", "60"], before].concat()).output();
+        let output = output.expect("the commands are there");
         let error = String::from_utf8(output.stderr).expect("a message is text");
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert_eq!((error.lines().count(), output.stdout.len()), (1, 0), "{error}");
