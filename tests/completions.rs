@@ -84,6 +84,11 @@ fn every_shell_has_its_script() {
     }
     let zsh = asked(Command::new(env!("CARGO_BIN_EXE_stockade")).args(["completions", "zsh"]));
     assert_eq!(zsh[0], "#compdef stockade", "zsh looks at the first line alone");
+    let first_time = zsh.windows(2).any(|lines| {
+        lines[0].contains("$funcstack[1] == _stockade")
+            && lines[1].trim() == "_clap_dynamic_completer_stockade \"$@\""
+    });
+    assert!(first_time, "the first completion in a shell proposes nothing");
     let shells = bash(&["stockade", "completions", ""]);
     assert_eq!(shells[..5], ["bash", "elvish", "fish", "powershell", "zsh"]);
 }

@@ -54,6 +54,12 @@ Examples:
   stockade completions zsh > /usr/share/zsh/site-functions/_stockade             in zsh
   stockade completions fish > /usr/share/fish/vendor_completions.d/stockade.fish    in fish";
 
+/// zsh reads the file when it first completes, as the function of its name: without this, that first time proposes nothing.
+const FIRST_TIME: &str = r#"if [[ $funcstack[1] == _stockade ]]; then
+    _clap_dynamic_completer_stockade "$@"
+fi
+"#;
+
 impl CompletionsArgs {
     /// Prints.
     ///
@@ -64,7 +70,10 @@ impl CompletionsArgs {
         let shell = shells.completer(&self.shell).ok_or_else(|| io::Error::other("no such shell"))?;
         let mut script = Vec::new();
         shell.write_registration(ASKED, "stockade", "stockade", "stockade", &mut script)?;
-        // zsh's script begins with the tag by which zsh knows it: it must be on the first line.
+        if self.shell == "zsh" {
+            script.extend_from_slice(FIRST_TIME.as_bytes());
+        }
+        // zsh knows a script by the tag on its first line.
         out.write_all(script.trim_ascii_start())?;
         out.flush()?;
         Ok(Exit::Done)

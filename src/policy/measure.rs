@@ -116,6 +116,10 @@ pub fn host_source(measure: Measure, host: &Host) -> Source {
     let get = |field: HostField| Source::Level(host.get(field).map(|value| value as f64));
     match measure {
         Measure::Signal(Signal::HostMemoryAvailable) => get(HostField::MemoryAvailable),
+        // A host without swap is not one whose swap is used up.
+        Measure::Signal(Signal::HostSwapFree) if host.get(HostField::SwapTotal) == Some(0) => {
+            Source::Level(None)
+        }
         Measure::Signal(Signal::HostSwapFree) => get(HostField::SwapFree),
         Measure::Ceiling(Ceiling::HostMemory) => get(HostField::MemoryTotal),
         Measure::Ceiling(Ceiling::HostSwap) => get(HostField::SwapTotal),

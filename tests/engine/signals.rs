@@ -73,6 +73,18 @@ fn levels_are_read_as_they_stand() {
 }
 
 #[test]
+fn a_host_without_swap_has_not_used_it_up() {
+    let swap = |total: u64| {
+        move |world: &mut World| {
+            world.host.set(HostField::SwapTotal, Some(total));
+            world.host.set(HostField::SwapFree, Some(0));
+        }
+    };
+    assert_eq!(measured(Signal::HostSwapFree, &[&swap(4096)]), Some(0.0));
+    assert_eq!(measured(Signal::HostSwapFree, &[&swap(0)]), None);
+}
+
+#[test]
 fn pressure_of_the_host_is_the_hosts() {
     let signal = Signal::HostPressure(Resource::Memory, Stall::Some, Window::Avg10);
     let set = |world: &mut World| world.host.pressure.set(Field::MemorySomeAvg10, Some(2500));
