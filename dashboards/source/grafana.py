@@ -296,7 +296,8 @@ def dashboard(uid, title, description, rows, cgroup="all"):
         "weekStart": "",
         "links": [{
             "type": "dashboards", "title": "Stockade", "tags": ["stockade"], "asDropdown": False,
-            "icon": "external link", "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "", "url": "",
+            "icon": "external link", "includeVars": True, "keepTime": True,
+            "targetBlank": False, "tooltip": "", "url": "",
         }],
         "time": {"from": "now-1h", "to": "now"},
         "timepicker": {},
