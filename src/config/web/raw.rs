@@ -93,7 +93,7 @@ named! {
     }
 }
 
-/// A value that no message may show. Whatever is no text is taken for an empty one, which is wrong in any case.
+/// A value that no message may show.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RawSecret(pub(super) String);
 
