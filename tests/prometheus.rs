@@ -92,8 +92,11 @@ fn prometheus_scrapes_what_is_there_and_nothing_forged() {
     let shown =
         shown.0.keys().filter(|series| series.contains(&format!("{{cgroup=\"{}", group.path))).count();
     for job in JOBS {
-        let series = prometheus.query(&format!("{{job=\"{job}\",{ours}}}"));
-        assert_eq!(series.len(), shown, "{job}: as many series as /metrics shows");
+        // After a scrape that came too late there is nothing, until the next one.
+        let series = eventually("as many series as /metrics shows", || {
+            Some(prometheus.query(&format!("{{job=\"{job}\",{ours}}}")))
+                .filter(|series| series.len() == shown)
+        });
         let cgroups: BTreeSet<String> =
             series.iter().map(|(labels, _)| labels["cgroup"].as_str().expect("a label").to_owned()).collect();
         assert_eq!(cgroups, expected, "{job}");
