@@ -226,7 +226,7 @@ fn a_redirect_is_a_failure_and_nobody_else_is_asked() {
     elsewhere.set_nonblocking(true).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
-    let to = elsewhere.local_addr().unwrap();
+    let other = elsewhere.local_addr().unwrap();
     let serve = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -235,7 +235,7 @@ fn a_redirect_is_a_failure_and_nobody_else_is_asked() {
             line.clear();
             assert!(reader.read_line(&mut line).unwrap() > 0);
         }
-        write!(stream, "HTTP/1.1 307 Elsewhere\r\nlocation: http://{to}/\r\ncontent-length: 0\r\n\r\n")
+        write!(stream, "HTTP/1.1 307 Elsewhere\r\nlocation: http://{other}/\r\ncontent-length: 0\r\n\r\n")
             .unwrap();
     });
     let notify = to(&address, None);

@@ -178,6 +178,8 @@ fn show(value: u64, unit: Unit) -> String {
         Unit::Bytes => bytes(value),
         Unit::Count => value.to_string(),
         Unit::Nanoseconds => format!("{:.3}s", value as f64 / 1e9),
+        // A page without scripts knows no time zone of its reader's.
+        Unit::Timestamp => format!("{} (Unix time)", value / 1_000_000_000),
         Unit::CentiPercent => Percent(value).to_string(),
         Unit::Flag => if value != 0 { "yes" } else { "no" }.to_owned(),
     }
