@@ -234,18 +234,18 @@ impl UndoArgs {
     /// # Errors
     /// When the result cannot be written.
     pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
-        let problems = match config::load(self.act.config.as_deref()) {
+        let problems = match configuration(self.act.config.as_deref()) {
             Ok(config) => return self.act.order(&config, self.target.as_ref(), What::Undo, None, out, err),
             Err(problems) => problems,
         };
         // A file that was broken since must not keep frozen what is frozen: most journals are where it is by default.
         let Ok(config) = config::load(None) else {
-            return failed(err, Exit::Failed, problems.to_string().trim_end());
+            return failed(err, Exit::Failed, &problems);
         };
         self.act.order(&config, self.target.as_ref(), What::Undo, None, out, err)?;
         let journal = config.safety.journal.display();
         let problem =
-            format!("{problems}this was the journal in {journal}; another one needs its configuration");
+            format!("{problems}\nthis was the journal in {journal}; another one needs its configuration");
         failed(err, Exit::Failed, &problem)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::families;
 use super::family::{Family, Tier};
-use super::own::REGISTERED;
+use super::registered::REGISTERED;
 use super::text::{Kind, unit_of};
 
 /// Every metric as a Markdown table: name, type, unit, labels, collector, source and meaning.

@@ -24,6 +24,7 @@ mod families;
 mod family;
 mod own;
 mod program;
+mod registered;
 mod render;
 #[cfg(test)]
 mod tests;

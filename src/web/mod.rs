@@ -50,6 +50,7 @@ mod negotiate;
 mod page;
 mod query;
 mod rate;
+mod route;
 mod routes;
 mod server;
 pub mod tls;
@@ -67,7 +68,7 @@ use crate::record::enforcement::{Decision, Overview};
 pub use auth::{AuthFailure, BadHash, PasswordHash, Users};
 pub use guard::{DoorEvent, Guard, Protection};
 pub use rate::RateLimit;
-pub use routes::Route;
+pub use route::Route;
 pub use server::{BindError, bind, run};
 
 /// What the server serves from. Every call that does not say otherwise must return at once: it is made on an async

@@ -37,6 +37,18 @@ pub(super) fn environment(command: &Command) -> Vec<Note> {
     if matches!(command.get_name(), "ls" | "inspect" | "ns") {
         rows.extend(notes(&[("COLUMNS", "How wide a line may be on a terminal.")]));
     }
+    if command.get_name() == "serve" {
+        rows.extend(notes(&[
+            (
+                "NOTIFY_SOCKET",
+                "Where systemd is told of readiness, reloads, the end and a status; see sd_notify(3).",
+            ),
+            (
+                "WATCHDOG_USEC",
+                "How often systemd wants a sign of life, in microseconds; the sampler's thread gives it.",
+            ),
+        ]));
+    }
     if command.get_name() == "stockade" {
         rows.extend(notes(&[
             ("STOCKADE_CONFIG", "The configuration file where --config is not given."),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::metrics::families;
 use crate::metrics::family::{Family, From, of_control, of_field};
-use crate::metrics::own::REGISTERED;
+use crate::metrics::registered::REGISTERED;
 use crate::metrics::text::{Kind, Scale, unit_of};
 use crate::model::{Column, Control, Field, HostField};
 
