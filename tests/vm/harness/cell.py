@@ -59,20 +59,20 @@ class Result:
         return not self.trouble and not self.named("failed") and bool(self.scenarios)
 
 
-def qemu(kernel, initramfs, disks, into: pathlib.Path, append) -> list:
+def qemu(kernel, initramfs, drives, into: pathlib.Path, append, mebibytes: int = 1536) -> list:
     """The command line: two virtual CPUs in software, the console and the results on a serial port each.
 
     One thread runs both CPUs in turn: with one each, a CPU can meet the breakpoint by which another patches the kernel's
     code after that patch is over, and the kernel dies of it ("Oops: int3" in a static branch). Two guests side by side
     keep a host's CPUs as busy, and the whole takes no longer.
     """
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1536",
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(mebibytes),
                "-kernel", str(kernel.image), "-initrd", str(initramfs),
                "-append", " ".join(["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", *append]),
                "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults", "-no-user-config",
                "-serial", f"file:{into / 'console'}", "-serial", f"file:{into / 'results'}"]
-    for image in disks:
-        command += ["-drive", f"file={image},format=raw,if=virtio,cache=unsafe"]
+    for drive in drives:
+        command += ["-drive", drive]
     return command
 
 
@@ -107,9 +107,14 @@ def judge(into: pathlib.Path, trouble: str, seconds: float) -> Result:
 
 def boot(kernel, layout: str, programs, arguments, append, deadline: float, capture) -> Result:
     """Boots one guest, and again where it did not even reach its userland."""
+    return again(lambda: boot_once(kernel, layout, programs, arguments, append, deadline, capture))
+
+
+def again(once) -> Result:
+    """Boots by `once`, and again where the guest tested nothing."""
     boots = []
     while True:
-        result = boot_once(kernel, layout, programs, arguments, append, deadline, capture)
+        result = once()
         result.boots = boots
         if result.begin or not result.trouble or len(boots) + 1 == BOOTS or STOPPING.is_set():
             return result
@@ -117,16 +122,16 @@ def boot(kernel, layout: str, programs, arguments, append, deadline: float, capt
         boots = [*boots, f"{result.trouble} ({last[0]})"]
 
 
-def wait(process, into: pathlib.Path, deadline: float) -> str:
+def wait(process, into: pathlib.Path, deadline: float, boot_seconds: float) -> str:
     """Waits for the guest's end; tells what kept it from coming."""
-    booting = time.monotonic() + min(BOOT_SECONDS, deadline)
+    booting = time.monotonic() + min(boot_seconds, deadline)
     while not (into / "results").exists() or not (into / "results").stat().st_size:
         try:
             process.wait(0.2)
             return ""
         except subprocess.TimeoutExpired:
             if time.monotonic() > booting:
-                return f"the guest did not reach its userland within {BOOT_SECONDS} s and was stopped"
+                return f"the guest did not reach its userland within {boot_seconds:.0f} s and was stopped"
     try:
         process.wait(deadline)
         return ""
@@ -141,28 +146,33 @@ def boot_once(kernel, layout: str, programs, arguments, append, deadline: float,
         scratch = pathlib.Path(scratch)
         initramfs = guest.initramfs(scratch, kernel, layout, arguments, programs)
         disks = [guest.disk(scratch / name, size) for name, size in (("raw", 64), ("files", 256), ("capture", 64))]
-        if STOPPING.is_set():
-            raise host.Trouble("stopped by a signal")
-        started = time.monotonic()
-        with open(scratch / "qemu", "wb") as said:
-            process = subprocess.Popen(qemu(kernel, initramfs, disks, scratch, append), stdin=subprocess.DEVNULL,
-                                       stdout=said, stderr=said)
-            RUNNING.add(process)
-            trouble = ""
-            try:
-                trouble = wait(process, scratch, deadline)
-            finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
-                RUNNING.discard(process)
-        if process.returncode not in (0, -signal.SIGKILL):
-            trouble = f"QEMU ended with {process.returncode}: {read(scratch / 'qemu').strip()}"
-        result = judge(scratch, trouble, time.monotonic() - started)
+        drives = [f"file={image},format=raw,if=virtio,cache=unsafe" for image in disks]
+        result = watch(qemu(kernel, initramfs, drives, scratch, append), scratch, deadline, BOOT_SECONDS)
         if capture and not result.trouble:
             unpack(disks[2], pathlib.Path(capture))
             provenance(kernel, layout, result, pathlib.Path(capture))
         return result
+
+
+def watch(command, scratch: pathlib.Path, deadline: float, boot_seconds: float) -> Result:
+    """Runs a guest to its end, or stops it at the deadline."""
+    if STOPPING.is_set():
+        raise host.Trouble("stopped by a signal")
+    started = time.monotonic()
+    with open(scratch / "qemu", "wb") as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        RUNNING.add(process)
+        trouble = ""
+        try:
+            trouble = wait(process, scratch, deadline, boot_seconds)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            RUNNING.discard(process)
+    if process.returncode not in (0, -signal.SIGKILL):
+        trouble = f"QEMU ended with {process.returncode}: {read(scratch / 'qemu').strip()}"
+    return judge(scratch, trouble, time.monotonic() - started)
 
 
 def unpack(image: pathlib.Path, into: pathlib.Path) -> None:

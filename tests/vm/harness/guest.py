@@ -68,8 +68,12 @@ def initramfs(into: pathlib.Path, kernel, layout: str, arguments, programs: dict
     words = " ".join(["--layout", layout, *arguments])
     modules = " ".join(kernel.about["modules"])
     (root / "cell").write_text(f"LAYOUT='{layout}'\nMODULES='{modules}'\nARGUMENTS='{words}'\n", encoding="ascii")
+    return pack(root, into / "initramfs.cpio")
+
+
+def pack(root: pathlib.Path, packed: pathlib.Path) -> pathlib.Path:
+    """Packs a directory as an initramfs; everything in it is root's."""
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    packed = into / "initramfs.cpio"
     with open(packed, "wb") as file:
         subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=root, input=names.encode(),
                        stdout=file, check=True)

@@ -18,6 +18,8 @@ PACKAGES = {
     "gcc": "gcc",
     "dpkg": "dpkg",
     "apt-get": "apt",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
 }
 
 

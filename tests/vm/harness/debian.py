@@ -1,0 +1,83 @@
+"""Whole Debian systems for guests with systemd as PID 1: a root file system a suite, made once and kept in the cache.
+
+mmdebstrap makes it from the archive that apt is set up with, mke2fs turns it into a disk image. A guest boots from a
+throw-away copy-on-write view of it (QEMU's `snapshot=on`), so that every guest begins with the same disk.
+"""
+
+import collections
+import hashlib
+import os
+import pathlib
+import tempfile
+import time
+
+from . import host, kernels
+
+# A suite, the kernel series that belongs to it, and what it has besides what every suite has.
+Suite = collections.namedtuple("Suite", "name series packages")
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("bookworm", "6.1", ("oomd",)),
+        Suite("trixie", "6.12", ("docker-cli",)),
+    )
+}
+
+# What every system has: systemd with a bus and polkit, its OOM daemon, the runtimes, and what runs the scenarios.
+PACKAGES = (
+    "systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "polkitd", "udev", "systemd-oomd",
+    "systemd-container", "podman", "crun", "catatonit", "uidmap", "docker.io", "busybox-static", "procps", "python3",
+)
+# Documents and translations are half of what is unpacked, and nothing in a guest reads them.
+WITHOUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+# Daemons that a scenario starts itself, when it has set them up.
+NOT_STARTED = ("docker.service", "docker.socket", "containerd.service", "oomd.service", "systemd-oomd.service")
+IMAGE_MEBIBYTES = 1536
+FRESH_SECONDS = 30 * 24 * 3600
+
+
+def recipe(suite: Suite) -> str:
+    """What the image is made from; another recipe is another image."""
+    words = (suite.name, *PACKAGES, *suite.packages, *WITHOUT, *NOT_STARTED, str(IMAGE_MEBIBYTES))
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+
+
+def image(name: str) -> pathlib.Path:
+    """The disk image of a suite, made unless the cache has one of the last month."""
+    if name not in SUITES:
+        raise host.Trouble(f"suite {name!r} is not known; known are {', '.join(SUITES)}")
+    suite = SUITES[name]
+    place = host.cache() / "debian"
+    place.mkdir(exist_ok=True)
+    path = place / f"{name}-{recipe(suite)}.ext4"
+    with host.lock(f"debian-{name}"):
+        if path.exists() and time.time() - path.stat().st_mtime < FRESH_SECONDS:
+            return path
+        print(f"making a Debian {name} with {', '.join(PACKAGES + suite.packages)}", flush=True)
+        with tempfile.TemporaryDirectory(dir=place, prefix=".new-") as scratch:
+            scratch = pathlib.Path(scratch)
+            make(suite, scratch)
+            os.replace(scratch / "image", path)
+        for old in place.glob(f"{name}-*.ext4"):
+            if old != path:
+                old.unlink()
+    return path
+
+
+def make(suite: Suite, scratch: pathlib.Path) -> None:
+    """Makes the image `scratch/image`."""
+    archives = kernels.repositories()
+    uri, key = archives["main"]
+    signed = f"[signed-by={key}] " if key.startswith("/") else ""
+    tree = scratch / "tree"
+    excluded = [word for path in WITHOUT for word in ("--dpkgopt", f"path-exclude={path}")]
+    included = ",".join(PACKAGES + suite.packages)
+    host.run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={included}", *excluded,
+             suite.name, tree, f"deb {signed}{uri} {suite.name} main")
+    # What apt downloaded is no part of a system that runs.
+    for package in (tree / "var/cache/apt/archives").glob("*.deb"):
+        package.unlink()
+    for unit in NOT_STARTED:
+        for wanted in (tree / "etc/systemd/system").glob(f"*.wants/{unit}"):
+            wanted.unlink()
+    host.run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree, scratch / "image", f"{IMAGE_MEBIBYTES}M")
