@@ -79,7 +79,8 @@ def outcomes(package: pathlib.Path, work: pathlib.Path) -> list:
     kernel = kernels.fetch(KERNEL)
     work.mkdir()
     image, packed = disk(work, package), initramfs(work, kernel)
-    command = cell.qemu(kernel, packed, [image], work, ["systemd.show_status=false", "rw"])
+    drive = f"file={image},format=raw,if=virtio,cache=unsafe"
+    command = cell.qemu(kernel, packed, [drive], work, ["systemd.show_status=false", "rw"])
     begun = time.monotonic()
     trouble = ""
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as guest:
