@@ -67,7 +67,7 @@ def podman_rootless() -> str:
         ident = call(*user, "run", "--detach", "--name", "mine", "--network=none", "--rootfs", root,
                      "/bin/sleep", "600")
         try:
-            return recognised(runtime="podman", container="mine", container_id=ident, user="ada")
+            return recognised(runtime="podman", container="mine", container_id=ident, user=uid)
         finally:
             call(*user, "rm", "--force", "--time=0", "mine")
 
@@ -110,7 +110,7 @@ def nspawn() -> str:
 
 
 def session() -> str:
-    """A user's own services: the slice, the manager's unit and the user's name."""
+    """A user's own services: the unit below the manager of the user, by the number in its slice."""
     with contextlib.suppress(Failed):
         call("useradd", "--create-home", "--shell", "/bin/sh", "ada")
     call("loginctl", "enable-linger", "ada")
@@ -118,7 +118,7 @@ def session() -> str:
     until("ada's systemd runs", lambda: call("systemctl", "is-active", f"user@{uid}.service") == "active")
     with serving():
         call("systemd-run", "--quiet", "--user", "--machine=ada@.host", "--unit=compile", "/bin/sleep", "600")
-        return recognised(user="ada", unit="compile.service")
+        return recognised(user=uid, unit="compile.service")
 
 
 SCENARIOS = {f"runtimes_{one.__name__}": one
