@@ -154,6 +154,25 @@ fn processes_are_in_the_states_that_ps_says() {
 
 /// Who dies under our eyes and is not waited for is a zombie of the cgroup that it lived in, whatever `/proc` says; and
 /// the host keeps counting it when that cgroup is gone.
+/// cgroup v1 makes its list of processes when it is opened, and gives an open file the same list again as long as it is
+/// read once a second: who comes later must be seen all the same.
+#[test]
+fn who_comes_between_two_quick_passes_is_counted() {
+    // On the v1 side alone where there is one: else cgroup2's list would be asked.
+    let v1 = layout().hierarchies.iter().any(|hierarchy| hierarchy.version == Version::V1);
+    let mut group = TestGroup::within("quick", |hierarchy| !v1 || hierarchy.version == Version::V1);
+    let mut sampler = sampler(&[Collector::Processes]);
+    for number in 1..=3 {
+        group.run("", "exec sleep 600");
+        eventually("the newest process is counted", || {
+            let snapshot = sampler.pass();
+            let cgroup = of(&snapshot, &group.path);
+            let counted = processes(cgroup, TaskState::Sleeping) == Some(number);
+            (counted && cgroup.readings.get(Field::Processes) == Some(number)).then_some(())
+        });
+    }
+}
+
 #[test]
 fn who_was_seen_to_live_is_a_zombie_where_it_lived() {
     // In a v1 hierarchy alone, which says nothing of who has ended.

@@ -172,6 +172,8 @@ pub struct FileSpec {
     pub when: When,
     /// Whether it comes a page at a time, so that it must be read until nothing more comes.
     pub paged: bool,
+    /// Whether it tells what is so only when it is opened, so that its descriptor must not be held.
+    pub reopened: bool,
     /// What it holds and fills.
     pub read: Read,
 }
@@ -181,7 +183,7 @@ impl FileSpec {
     #[must_use]
     pub const fn new(name: &'static str, collector: Collector, read: Read) -> Self {
         let cadence = if read.fills_controls() { Cadence::Control } else { Cadence::Pass };
-        Self { name, collector, cadence, when: When::Always, paged: false, read }
+        Self { name, collector, cadence, when: When::Always, paged: false, reopened: false, read }
     }
 
     /// The same file, read on the slow clock.
@@ -202,6 +204,13 @@ impl FileSpec {
     #[must_use]
     pub const fn paged(mut self) -> Self {
         self.paged = true;
+        self
+    }
+
+    /// The same file, opened anew at each reading.
+    #[must_use]
+    pub const fn reopened(mut self) -> Self {
+        self.reopened = true;
         self
     }
 

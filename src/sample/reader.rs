@@ -378,6 +378,7 @@ fn presence(root: BorrowedFd<'_>, path: &[u8], id: u64) -> Presence {
 
 fn hold(spec: &FileSpec) -> Option<Hold> {
     match spec.cadence {
+        _ if spec.reopened => None,
         Cadence::Notified => Some(Hold::Announced),
         Cadence::Pass => Some(Hold::Hot),
         Cadence::Slow | Cadence::Control => None,

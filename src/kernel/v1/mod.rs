@@ -17,8 +17,11 @@ use crate::model::{Collector, Version};
 /// Every v1 directory lists its processes; they are read once, in the first hierarchy that has the cgroup.
 const MEMBERS: &[FileSpec] = &[member("cgroup.procs", v2::PROCESSES), member("tasks", v2::THREADS)];
 
+/// The kernel makes the list when the file is read first after it was opened, and gives an open file the same one again as
+/// long as it is asked for it once a second (`cgroup_pidlist_start` in kernel/cgroup/cgroup-v1.c): held and read more often,
+/// it would say for ever who was there at first.
 const fn member(name: &'static str, read: Read) -> FileSpec {
-    FileSpec::new(name, Collector::Core, read).paged().when(When::FirstHierarchy)
+    FileSpec::new(name, Collector::Core, read).paged().reopened().when(When::FirstHierarchy)
 }
 
 /// The files of the controllers that this hierarchy serves.
