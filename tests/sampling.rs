@@ -48,7 +48,10 @@ fn memory_agrees_with_the_kernels_files() {
     let mut sampler = sampler();
     let snapshot = eventually("the group has used its memory", || {
         let snapshot = sampler.pass();
-        (find(&snapshot, &group.path).readings.get(Field::MemoryPeak)? > 33_554_432).then_some(snapshot)
+        let readings = &find(&snapshot, &group.path).readings;
+        // dd has ended as well, so that the number of processes is the last one.
+        let done = readings.get(Field::MemoryPeak)? > 33_554_432 && readings.get(Field::Processes) == Some(1);
+        done.then_some(snapshot)
     });
     let cgroup = find(&snapshot, &group.path);
     let peak = ["memory.peak", "memory.max_usage_in_bytes"]
