@@ -6,7 +6,7 @@
 mod dashboard;
 #[path = "dashboards/lint.rs"]
 mod lint;
-#[path = "dashboards/promql.rs"]
+#[path = "support/promql.rs"]
 mod promql;
 #[path = "dashboards/schema.rs"]
 mod schema;
@@ -169,4 +169,45 @@ fn the_prometheus_configuration_is_one() {
         .output()
         .unwrap_or_else(|error| panic!("this test needs promtool (apt-get install prometheus): {error}"));
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    let registry = Registry::new();
+    let on = "on (job, instance, cgroup)";
+    for (bad, said) in [
+        ("cgroup_memory_curent_bytes", "no metric"),
+        ("rate(cgroup_pids_current[5m])", "goes up and down"),
+        ("cgroup_cpu_usage_seconds_total", "not under rate"),
+        ("max_over_time(cgroup_cpu_usage_seconds_total[5m])", "not under rate"),
+        ("stockade_reaction_seconds", "no metric"),
+        ("stockade_reaction_seconds_count", "not under rate"),
+        ("cgroup_pids_current{device=\"vda\"}", "no label device"),
+        ("sum by (unit) (cgroup_pids_current)", "no label unit"),
+        ("topk by (unit) (3, cgroup_pids_current)", "no label unit"),
+        ("sum without (unit) (cgroup_pids_current)", "no label unit"),
+        ("cgroup_pids_current * cgroup_info", "never matches"),
+        ("cgroup_pids_current and cgroup_info", "never matches"),
+        (&format!("cgroup_pids_current * {on} group_left (device) cgroup_info"), "no label device"),
+        (&format!("sum by (cgroup) (cgroup_pids_current) * {on} cgroup_populated"), "left of *"),
+        ("cgroup_pids_current * ignoring (unit) cgroup_info", "ignoring"),
+        ("histogram_quantile(0.9, sum by (action) (rate(stockade_reaction_seconds_bucket[5m])))", "no le"),
+        ("sum(rate(cgroup_cpu_usage_seconds_total[5m])", "unclosed"),
+    ] {
+        let wrong = registry.judge(bad).expect_err(bad).join("; ");
+        assert!(wrong.contains(said), "{bad}: {wrong}");
+    }
+    for (good, labels) in [
+        ("time() - process_start_time_seconds", "cluster instance job"),
+        (
+            &format!("cgroup_pids_current * {on} group_left (unit) cgroup_info"),
+            "cgroup cluster instance job unit",
+        ),
+        ("histogram_quantile(0.9, sum by (le) (rate(stockade_reaction_seconds_bucket[5m])))", ""),
+        ("sum by (cgroup) (rate(cgroup_io_reads_total[5m])) / 2", "cgroup"),
+        ("count(up == 0)", ""),
+    ] {
+        let found = registry.judge(good).unwrap_or_else(|wrong| panic!("{good}: {wrong:?}"));
+        assert_eq!(found.into_iter().collect::<Vec<_>>().join(" "), labels, "{good}");
+    }
 }

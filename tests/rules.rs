@@ -12,7 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use promql::Catalogue;
+use promql::Registry;
 use rules::{Rule, alerts, rules, shipped};
 use serde_yaml::Value;
 
@@ -155,14 +155,14 @@ fn with_expression(text: &str, alert: &str, expression: &str) -> String {
 
 #[test]
 fn every_metric_and_label_exists_and_alerts_show_labels_that_they_have() {
-    let mut catalogue = Catalogue::exported();
+    let mut registry = Registry::new();
     for file in FILES {
         for rule in rules(file) {
             let name = rule.record.as_ref().or(rule.alert.as_ref()).expect("a rule has a name");
             let labels =
-                catalogue.judge(&rule.expr).unwrap_or_else(|wrong| panic!("{name}: {}", wrong.join("; ")));
+                registry.judge(&rule.expr).unwrap_or_else(|wrong| panic!("{name}: {}", wrong.join("; ")));
             if let Some(record) = &rule.record {
-                catalogue.record(record, labels);
+                registry.record(record, labels);
                 continue;
             }
             for text in rule.annotations.values() {
@@ -187,7 +187,7 @@ fn every_metric_and_label_exists_and_alerts_show_labels_that_they_have() {
 
 #[test]
 fn a_query_that_names_what_is_not_there_is_noticed() {
-    let catalogue = Catalogue::exported();
+    let registry = Registry::new();
     for bad in [
         "cgroup_memory_curent_bytes",
         "rate(cgroup_pids_current[5m])",
@@ -201,14 +201,14 @@ fn a_query_that_names_what_is_not_there_is_noticed() {
         "rate(stockade_sample_duration_seconds[5m])",
         "cgroup_pids_current >",
     ] {
-        assert!(catalogue.judge(bad).is_err(), "{bad}");
+        assert!(registry.judge(bad).is_err(), "{bad}");
     }
     for good in [
         "sum by (pod) (cgroup_pids_current * on (instance, cgroup) group_left (pod) cgroup_info{unit=\"\"})",
         "histogram_quantile(0.9, sum by (le) (rate(stockade_sample_duration_seconds_bucket[5m])))",
         "topk by (instance) (3, rate(cgroup_io_read_bytes_total{device!=\"\"}[5m]))",
     ] {
-        assert_eq!(catalogue.judge(good).err(), None, "{good}");
+        assert_eq!(registry.judge(good).err(), None, "{good}");
     }
 }
 
@@ -249,15 +249,15 @@ fn page(alert: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn every_alert_has_a_page_and_every_page_an_alert() {
-    let catalogue = {
-        let mut catalogue = Catalogue::exported();
+    let registry = {
+        let mut registry = Registry::new();
         for rule in FILES.iter().flat_map(|file| rules(file)) {
             if let Some(record) = rule.record {
-                let labels = catalogue.judge(&rule.expr).expect("judged elsewhere");
-                catalogue.record(&record, labels);
+                let labels = registry.judge(&rule.expr).expect("judged elsewhere");
+                registry.record(&record, labels);
             }
         }
-        catalogue
+        registry
     };
     let help = Command::new(env!("CARGO_BIN_EXE_stockade")).arg("--help").output().expect("the program");
     let help = String::from_utf8(help.stdout).expect("help is text");
@@ -285,7 +285,7 @@ fn every_alert_has_a_page_and_every_page_an_alert() {
             .collect();
         assert!(!queries.is_empty(), "{name}.md has nothing to ask Prometheus");
         for query in queries {
-            let wrong = catalogue.judge(&query).err().unwrap_or_default().join("; ");
+            let wrong = registry.judge(&query).err().unwrap_or_default().join("; ");
             assert!(wrong.is_empty(), "{name}.md: {query}: {wrong}");
         }
         let commands = blocks("console").concat();
