@@ -38,7 +38,6 @@ const PURE: &[&str] = &[
     "enforce/protection.rs",
     "enforce/request.rs",
     "enforce/safety.rs",
-    "enforce/timestamp.rs",
     "metrics/",
     "policy/",
     "record/",

@@ -1,4 +1,4 @@
-//! What the daemon tells of what it enforces: `explain`, `audit` and the outcomes on `/metrics`.
+//! What the daemon says of what it enforces: `explain`, `audit`, and the outcomes on `/metrics`.
 
 mod support;
 

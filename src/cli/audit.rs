@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::ls::failed;
 use super::{Exit, completions, configuration, whole_number};
 use crate::config;
-use crate::enforce::audit::{ReadError, path_of, read, rfc3339};
+use crate::enforce::audit::{ReadError, path_of, read};
 use crate::enforce::plan::BY_HAND;
-use crate::model::{Knob, Quantity};
+use crate::model::{Knob, Quantity, rfc3339};
 use crate::policy::signal::Signal;
 
 /// Show the audit log: decisions with their reasons, and who else wrote limits.

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::enforce::audit::rfc3339;
-use crate::model::Unit;
+use crate::model::{Unit, rfc3339};
 
 /// A value of a table or a list.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +38,7 @@ impl Value {
             Unit::Bytes => Self::Bytes(value),
             Unit::Count => Self::Count(value),
             Unit::Nanoseconds => Self::Seconds(value as f64 / 1e9),
+            Unit::Microseconds => Self::Seconds(value as f64 / 1e6),
             Unit::CentiPercent => Self::Percent(value as f64 / 1e2),
             Unit::Flag => Self::Flag(value != 0),
             Unit::Timestamp => Self::Moment(value as f64 / 1e9),

@@ -9,11 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use super::surroundings::now;
 use crate::enforce::apply::Enforcer;
-use crate::enforce::audit::rfc3339;
 use crate::enforce::ledger::{Ledger, key_of};
 use crate::enforce::order::Done;
 use crate::enforce::safety::Safety;
-use crate::model::Identity;
+use crate::model::{Identity, rfc3339};
 use crate::policy::decision::Finding;
 use crate::policy::engine::{Engine, State, relief_time};
 use crate::policy::rule::{LimitRule, Mode, Policy, Rules};

@@ -24,7 +24,7 @@ use crate::metrics::{self, Attach, Own};
 use crate::model::{CollectorSet, Identity, Snapshot};
 use crate::record::enforcement::{Decision, Overview};
 use crate::sample::{Carried, Remote};
-use crate::web::{DoorEvent, Exposition, RequestSeen, Source};
+use crate::web::{AccessEvent, Exposition, RequestSeen, Source};
 
 /// What the configuration says of the rendering.
 #[derive(Clone, Copy, Debug)]
@@ -238,11 +238,11 @@ impl Source for Shared {
         self.own.answered(request.route.name(), request.code);
     }
 
-    fn at_the_door(&self, event: DoorEvent) {
+    fn observe_access(&self, event: AccessEvent) {
         match event {
-            DoorEvent::HandshakeFailed(reason) => self.own.handshake_failed(reason.name()),
-            DoorEvent::AuthFailed(reason) => self.own.auth_failed(reason.name()),
-            DoorEvent::PasswordHashed { .. } => self.own.password_hashed(),
+            AccessEvent::HandshakeFailed(reason) => self.own.handshake_failed(reason.name()),
+            AccessEvent::AuthFailed(reason) => self.own.auth_failed(reason.name()),
+            AccessEvent::PasswordHashed { .. } => self.own.password_hashed(),
         }
     }
 }

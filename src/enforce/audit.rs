@@ -21,8 +21,7 @@ use super::notify::Notified;
 use super::order::{Deed, Done};
 use super::safety::{Audit, Safety};
 use super::stats::Stats;
-pub use super::timestamp::rfc3339;
-use crate::model::{Identity, Knob, OwnerLabel, Value};
+use crate::model::{Identity, Knob, OwnerLabel, Value, rfc3339};
 use crate::policy::decision::Finding;
 
 /// How many lines may wait.

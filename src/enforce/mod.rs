@@ -28,6 +28,5 @@ mod real;
 pub mod request;
 pub mod safety;
 pub mod stats;
-mod timestamp;
 mod undo;
 mod worker;

@@ -10,6 +10,7 @@
 mod containers;
 mod kubernetes;
 mod nginx;
+pub mod places;
 mod slurm;
 pub mod state;
 mod systemd;

@@ -193,32 +193,24 @@ impl Family {
 
 /// The scale of a field.
 pub(crate) const fn of_field(field: Field) -> Scale {
-    match field.unit() {
-        Unit::Bytes | Unit::Count | Unit::Flag => Scale::One,
-        Unit::Nanoseconds | Unit::Timestamp => Scale::Nano,
-        Unit::CentiPercent => Scale::CentiPercent,
-    }
+    of_unit(field.unit())
 }
 
 /// The scale of a control.
 pub(crate) const fn of_control(control: Control) -> Scale {
-    match control {
-        Control::CpuQuota
-        | Control::CpuPeriod
-        | Control::CpuBurst
-        | Control::CpuRtRuntime
-        | Control::CpuRtPeriod => Scale::Micro,
-        Control::CpuUclampMin | Control::CpuUclampMax => Scale::CentiPercent,
-        _ => Scale::One,
+    of_unit(control.unit())
+}
+
+const fn of_unit(unit: Unit) -> Scale {
+    match unit {
+        Unit::Bytes | Unit::Count | Unit::Flag => Scale::One,
+        Unit::Nanoseconds | Unit::Timestamp => Scale::Nano,
+        Unit::Microseconds => Scale::Micro,
+        Unit::CentiPercent => Scale::CentiPercent,
     }
 }
 
 /// The scale of a column.
 pub(crate) const fn of_column(column: Column) -> Scale {
-    match column {
-        Column::IoCostUsage | Column::IoCostWait | Column::IoCostIndebt | Column::IoCostIndelay => {
-            Scale::Nano
-        }
-        _ => Scale::One,
-    }
+    of_unit(column.unit())
 }

@@ -1,6 +1,6 @@
 //! Limits, weights and switches: what somebody wrote into a cgroup's control files.
 
-use super::{IoRate, Knob, Value};
+use super::{IoRate, Knob, Unit, Value};
 
 /// A knob that somebody turned. A side is absent where the file was not there, or the device had no line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Limit {
 }
 
 macro_rules! controls {
-    ($($(#[$doc:meta])* $name:ident,)+) => {
+    ($($(#[$doc:meta])* $name:ident: $unit:ident,)+) => {
         /// A control file's value, the same name on every layout.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -45,69 +45,75 @@ macro_rules! controls {
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
             /// How many there are.
             pub const COUNT: usize = Self::ALL.len();
+
+            /// The unit its value is in.
+            #[must_use]
+            pub const fn unit(self) -> Unit {
+                match self { $(Self::$name => Unit::$unit,)+ }
+            }
         }
     };
 }
 
 controls! {
     /// `memory.min`, bytes.
-    MemoryMin,
+    MemoryMin: Bytes,
     /// `memory.low`, bytes.
-    MemoryLow,
+    MemoryLow: Bytes,
     /// `memory.high`, bytes.
-    MemoryHigh,
+    MemoryHigh: Bytes,
     /// `memory.max`, v1 `memory.limit_in_bytes`, bytes.
-    MemoryMax,
+    MemoryMax: Bytes,
     /// v1 `memory.soft_limit_in_bytes`, bytes.
-    MemorySoftLimit,
+    MemorySoftLimit: Bytes,
     /// v1 `memory.memsw.limit_in_bytes`, bytes.
-    MemoryMemswMax,
+    MemoryMemswMax: Bytes,
     /// v1 `memory.kmem.limit_in_bytes`, bytes.
-    MemoryKmemMax,
+    MemoryKmemMax: Bytes,
     /// v1 `memory.kmem.tcp.limit_in_bytes`, bytes.
-    MemoryKmemTcpMax,
+    MemoryKmemTcpMax: Bytes,
     /// `memory.swap.high`, bytes.
-    MemorySwapHigh,
+    MemorySwapHigh: Bytes,
     /// `memory.swap.max`, bytes.
-    MemorySwapMax,
+    MemorySwapMax: Bytes,
     /// `memory.zswap.max`, bytes.
-    MemoryZswapMax,
+    MemoryZswapMax: Bytes,
     /// `memory.oom.group`, 0 or 1.
-    MemoryOomGroup,
+    MemoryOomGroup: Flag,
     /// v1 `memory.oom_control` oom_kill_disable, 0 or 1.
-    MemoryOomKillDisable,
+    MemoryOomKillDisable: Flag,
     /// `cpu.max` quota, v1 `cpu.cfs_quota_us`, microseconds a period.
-    CpuQuota,
+    CpuQuota: Microseconds,
     /// `cpu.max` period, v1 `cpu.cfs_period_us`, microseconds.
-    CpuPeriod,
+    CpuPeriod: Microseconds,
     /// `cpu.max.burst`, v1 `cpu.cfs_burst_us`, microseconds.
-    CpuBurst,
+    CpuBurst: Microseconds,
     /// `cpu.weight`, 1 to 10000.
-    CpuWeight,
+    CpuWeight: Count,
     /// v1 `cpu.shares`, 2 to 262144.
-    CpuShares,
+    CpuShares: Count,
     /// `cpu.idle`, 0 or 1.
-    CpuIdle,
+    CpuIdle: Flag,
     /// `cpu.uclamp.min`, hundredths of a percent.
-    CpuUclampMin,
+    CpuUclampMin: CentiPercent,
     /// `cpu.uclamp.max`, hundredths of a percent.
-    CpuUclampMax,
+    CpuUclampMax: CentiPercent,
     /// v1 `cpu.rt_runtime_us`, microseconds a period.
-    CpuRtRuntime,
+    CpuRtRuntime: Microseconds,
     /// v1 `cpu.rt_period_us`, microseconds.
-    CpuRtPeriod,
+    CpuRtPeriod: Microseconds,
     /// `io.weight` default, 1 to 10000.
-    IoWeight,
+    IoWeight: Count,
     /// `io.bfq.weight` default, v1 `blkio.bfq.weight`, 1 to 1000.
-    IoBfqWeight,
+    IoBfqWeight: Count,
     /// `pids.max`.
-    PidsMax,
+    PidsMax: Count,
     /// `cgroup.max.depth`.
-    MaxDepth,
+    MaxDepth: Count,
     /// `cgroup.max.descendants`.
-    MaxDescendants,
+    MaxDescendants: Count,
     /// v1 `net_cls.classid`.
-    NetClassid,
+    NetClassid: Count,
 }
 
 /// The limits of one device.
@@ -207,24 +213,13 @@ impl Controls {
     /// The knobs that are set otherwise in `later` than here.
     #[must_use]
     pub fn knobs_changed(&self, later: &Self) -> Vec<KnobChange> {
-        const PLAIN: [Knob; 9] = [
-            Knob::MemoryMin,
-            Knob::MemoryLow,
-            Knob::MemoryHigh,
-            Knob::MemoryMax,
-            Knob::MemorySwapMax,
-            Knob::CpuMax,
-            Knob::CpuWeight,
-            Knob::IoWeight,
-            Knob::PidsMax,
-        ];
         let mut devices: Vec<&str> = self.io.iter().chain(&later.io).map(|limit| &*limit.device).collect();
         devices.sort_unstable();
         devices.dedup();
         let io = devices.into_iter().flat_map(|device| {
             IoRate::ALL.into_iter().map(move |rate| Knob::IoMax { device: device.into(), rate })
         });
-        PLAIN
+        Knob::PLAIN
             .into_iter()
             .chain(io)
             .filter_map(|knob| {

@@ -1,6 +1,6 @@
 //! The fixed numbers of a cgroup: one variant a number, the same on every layout.
 
-/// The unit a [`Field`] is held in. The parsers convert; nobody else does.
+/// The unit a [`Field`] or a [`Control`](super::Control) is held in. The parsers convert; nobody else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes.
@@ -9,6 +9,8 @@ pub enum Unit {
     Count,
     /// Nanoseconds (cgroup v2 gives microseconds, v1 nanoseconds or clock ticks).
     Nanoseconds,
+    /// Microseconds, as cpu.max and its like are written.
+    Microseconds,
     /// Hundredths of a percent, as PSI averages are printed (`12.34` is 1234).
     CentiPercent,
     /// Zero or one.

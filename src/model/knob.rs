@@ -69,6 +69,21 @@ pub enum Knob {
 }
 
 impl Knob {
+    /// Those that need no more than their file's name: all but [`Knob::IoMax`].
+    pub const PLAIN: [Self; 11] = [
+        Self::MemoryMin,
+        Self::MemoryLow,
+        Self::MemoryHigh,
+        Self::MemoryMax,
+        Self::MemorySwapMax,
+        Self::CpuMax,
+        Self::CpuWeight,
+        Self::IoWeight,
+        Self::PidsMax,
+        Self::CpusetCpus,
+        Self::CpusetMems,
+    ];
+
     /// The v2 file's name: what the configuration, the metrics and the journal call it.
     #[must_use]
     pub const fn file(&self) -> &'static str {
@@ -96,7 +111,7 @@ impl Knob {
             let rate = IoRate::ALL.into_iter().find(|each| each.name() == rate)?;
             return Some(Self::IoMax { device: device.into(), rate });
         }
-        PLAIN.into_iter().find(|knob| knob.file() == name)
+        Self::PLAIN.into_iter().find(|knob| knob.file() == name)
     }
 
     /// The control's value that is displayed like this.
@@ -115,21 +130,6 @@ impl Knob {
         matches!(self, Self::MemoryMin | Self::MemoryLow)
     }
 }
-
-/// Controls that need no more than their file's name.
-const PLAIN: [Knob; 11] = [
-    Knob::MemoryMin,
-    Knob::MemoryLow,
-    Knob::MemoryHigh,
-    Knob::MemoryMax,
-    Knob::MemorySwapMax,
-    Knob::CpuMax,
-    Knob::CpuWeight,
-    Knob::IoWeight,
-    Knob::PidsMax,
-    Knob::CpusetCpus,
-    Knob::CpusetMems,
-];
 
 impl fmt::Display for Knob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn what_is_displayed_is_read_again() {
         let io = IoRate::ALL.map(|rate| Knob::IoMax { device: "8:0".into(), rate });
-        for knob in PLAIN.into_iter().chain(io) {
+        for knob in Knob::PLAIN.into_iter().chain(io) {
             assert_eq!(Knob::from_name(&knob.to_string()), Some(knob.clone()));
         }
         assert_eq!(Knob::from_name("memory.maximum"), None);

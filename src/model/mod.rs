@@ -22,6 +22,7 @@ mod report;
 mod rows;
 mod snapshot;
 mod task;
+mod timestamp;
 
 pub use capabilities::Capabilities;
 pub use cgroup::{Cgroup, Readings};
@@ -42,3 +43,4 @@ pub use report::{CollectorReport, FaultKind, FaultRow, Report, WatchMethod, Writ
 pub use rows::{Column, Key, RowKind, Rows, Schema};
 pub use snapshot::Snapshot;
 pub use task::TaskState;
+pub use timestamp::rfc3339;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Reading;
+use super::{Reading, Unit};
 
 macro_rules! closed_set {
     ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident,)+ }) => {
@@ -144,6 +144,19 @@ closed_set! {
         NetworkTransmitErrors,
         /// Packets that a network device was to send and dropped.
         NetworkTransmitDrops,
+    }
+}
+
+impl Column {
+    /// The unit its numbers are in, as far as whoever shows them must know: amounts are shown as they are.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::IoCostUsage | Self::IoCostWait | Self::IoCostIndebt | Self::IoCostIndelay => {
+                Unit::Nanoseconds
+            }
+            _ => Unit::Count,
+        }
     }
 }
 

@@ -249,6 +249,7 @@ fn in_base_unit(value: u64, unit: Unit) -> Number {
     match unit {
         Unit::Bytes | Unit::Count => Number::Whole(value),
         Unit::Nanoseconds | Unit::Timestamp => Number::Real(value as f64 / 1e9),
+        Unit::Microseconds => Number::Real(value as f64 / 1e6),
         Unit::CentiPercent => Number::Real(value as f64 / 1e2),
         Unit::Flag => Number::Flag(value != 0),
     }
@@ -262,21 +263,7 @@ fn limit_number(limit: Limit, unit: Unit) -> Number {
 }
 
 fn control_number(controls: &Controls, control: Control) -> Option<Number> {
-    use Control as C;
-    let limit = controls.get(control)?;
-    Some(match control {
-        C::CpuQuota | C::CpuPeriod | C::CpuBurst | C::CpuRtRuntime | C::CpuRtPeriod => microseconds(limit),
-        C::CpuUclampMin | C::CpuUclampMax => limit_number(limit, Unit::CentiPercent),
-        C::MemoryOomGroup | C::MemoryOomKillDisable | C::CpuIdle => limit_number(limit, Unit::Flag),
-        _ => limit_number(limit, Unit::Count),
-    })
-}
-
-fn microseconds(limit: Limit) -> Number {
-    match limit {
-        Limit::Max => Number::Max,
-        Limit::Value(value) => Number::Real(Duration::from_micros(value).as_secs_f64()),
-    }
+    controls.get(control).map(|limit| limit_number(limit, control.unit()))
 }
 
 /// The CPU quota in cores.
@@ -316,7 +303,10 @@ fn io_limit(limit: &IoLimit) -> Numbers {
     ] {
         numbers.add(name, limit.map(|limit| limit_number(limit, Unit::Count)));
     }
-    numbers.add("latency_target_seconds", limit.latency_target.map(microseconds));
+    numbers.add(
+        "latency_target_seconds",
+        limit.latency_target.map(|target| limit_number(target, Unit::Microseconds)),
+    );
     numbers
 }
 
@@ -327,18 +317,9 @@ fn table(kind: RowKind, rows: &Rows) -> Table<'_> {
     let mut nested: BTreeMap<&str, BTreeMap<&str, Number>> = BTreeMap::new();
     for (key, value) in rows.iter() {
         let second = if key.detail.is_empty() { names::column(key.column) } else { &*key.detail };
-        nested.entry(&*key.item).or_default().insert(second, in_base_unit(value, column_unit(key.column)));
+        nested.entry(&*key.item).or_default().insert(second, in_base_unit(value, key.column.unit()));
     }
     Table::Nested(nested)
-}
-
-fn column_unit(column: Column) -> Unit {
-    match column {
-        Column::IoCostUsage | Column::IoCostWait | Column::IoCostIndebt | Column::IoCostIndelay => {
-            Unit::Nanoseconds
-        }
-        _ => Unit::Count,
-    }
 }
 
 impl Table<'_> {

@@ -15,7 +15,8 @@ use nix::errno::Errno;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 
 use super::sampler::now;
-use crate::identify::state::{Malformed, Place, Told, home, parse, parse_names, places, wants};
+use crate::identify::places::{Place, home, places, wants};
+use crate::identify::state::{Malformed, Told, parse, parse_names};
 use crate::kernel::dir::ReadError;
 use crate::model::{FaultKind, Identity, Owner, OwnerLabel};
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use super::body::{Answer, Progress, Sending};
-use super::guard::DoorEvent;
+use super::guard::AccessEvent;
 use super::routes::Routes;
 use super::tls::{self, HandshakeFailure};
 
@@ -54,7 +54,7 @@ pub(super) async fn attend(stream: TcpStream, routes: Arc<Routes>, mut stopping:
             };
             serve(stream, routes, ending).await;
         }
-        Err(failure) => routes.source.at_the_door(DoorEvent::HandshakeFailed(failure)),
+        Err(failure) => routes.source.observe_access(AccessEvent::HandshakeFailed(failure)),
     }
 }
 

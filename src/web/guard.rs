@@ -25,9 +25,9 @@ pub struct Protection {
     pub headers: HeaderMap,
 }
 
-/// What happened at the door, for the program's own metrics.
+/// A connection or a request that was turned away, or a password that was checked: for the program's own metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoorEvent {
+pub enum AccessEvent {
     /// A TLS connection did not come about.
     HandshakeFailed(HandshakeFailure),
     /// A request was not let in.
@@ -48,7 +48,7 @@ pub(super) enum Denied {
     Unauthorized,
 }
 
-/// Keeps the door. What it goes by may be replaced at any time.
+/// Decides who may connect and ask. What it goes by may be replaced at any time.
 #[derive(Debug)]
 pub struct Guard {
     protection: watch::Sender<Arc<Protection>>,
@@ -98,14 +98,14 @@ impl Guard {
     ///
     /// # Errors
     /// Why not.
-    pub(super) async fn admit(&self, headers: &HeaderMap, tell: impl Fn(DoorEvent)) -> Result<(), Denied> {
+    pub(super) async fn admit(&self, headers: &HeaderMap, tell: impl Fn(AccessEvent)) -> Result<(), Denied> {
         let protection = Arc::clone(&self.protection.borrow());
         if protection.rate_limit.is_some_and(|limit| !self.bucket.take(limit, Instant::now())) {
             return Err(Denied::TooMany);
         }
-        let hashed = |cost| tell(DoorEvent::PasswordHashed { cost });
+        let hashed = |cost| tell(AccessEvent::PasswordHashed { cost });
         self.checker.check(&protection.users, headers, hashed).await.map_err(|failure| {
-            tell(DoorEvent::AuthFailed(failure));
+            tell(AccessEvent::AuthFailed(failure));
             Denied::Unauthorized
         })
     }

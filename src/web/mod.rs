@@ -66,7 +66,7 @@ use crate::model::{CollectorSet, Identity, Snapshot};
 use crate::record::enforcement::{Decision, Overview};
 
 pub use auth::{AuthFailure, BadHash, PasswordHash, Users};
-pub use guard::{DoorEvent, Guard, Protection};
+pub use guard::{AccessEvent, Guard, Protection};
 pub use rate::RateLimit;
 pub use route::Route;
 pub use server::{BindError, bind, run};
@@ -108,8 +108,8 @@ pub trait Source: Send + Sync + 'static {
     /// A request has been answered: for the program's own metrics.
     fn observe(&self, request: RequestSeen);
 
-    /// Somebody was turned away at the door, or a password was checked: for the program's own metrics.
-    fn at_the_door(&self, event: DoorEvent);
+    /// A connection or a request was turned away, or a password was checked: for the program's own metrics.
+    fn observe_access(&self, event: AccessEvent);
 }
 
 /// What to render of a snapshot.

@@ -80,7 +80,7 @@ impl Routes {
 
     async fn admit_and_dispatch(&self, route: Route, head: &Parts) -> Answer {
         if let Some(guard) = &self.settings.guard
-            && let Err(denied) = guard.admit(&head.headers, |event| self.source.at_the_door(event)).await
+            && let Err(denied) = guard.admit(&head.headers, |event| self.source.observe_access(event)).await
         {
             return turned_away(denied);
         }

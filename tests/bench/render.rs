@@ -76,7 +76,7 @@ fn numbers() -> impl FnMut(Unit) -> u64 {
         state ^= state << 17;
         match unit {
             Unit::Bytes => state % (1 << 32),
-            Unit::Count => state % 100_000,
+            Unit::Count | Unit::Microseconds => state % 100_000,
             Unit::Nanoseconds | Unit::Timestamp => state % 10_000_000_000 * 1000,
             Unit::CentiPercent => state % 10_000,
             Unit::Flag => state % 2,

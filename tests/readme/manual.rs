@@ -43,25 +43,10 @@ fn the_manual_names_everything_that_policies_know() {
         Action::Kill(nothing),
     ];
     assert_eq!(section("What: steps"), steps.map(|step| step.name()));
-    for knob in KNOBS {
+    for knob in Knob::PLAIN {
         assert!(manual.contains(knob.file()), "the manual does not name {knob}");
     }
 }
-
-/// The controls whose file no other control has.
-const KNOBS: [Knob; 11] = [
-    Knob::MemoryMin,
-    Knob::MemoryLow,
-    Knob::MemoryHigh,
-    Knob::MemoryMax,
-    Knob::MemorySwapMax,
-    Knob::CpuMax,
-    Knob::CpuWeight,
-    Knob::IoWeight,
-    Knob::PidsMax,
-    Knob::CpusetCpus,
-    Knob::CpusetMems,
-];
 
 /// The third-level sections below a second-level one: the code that is the title, and the text.
 fn sections(title: &str) -> BTreeMap<String, String> {

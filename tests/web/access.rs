@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stockade::config;
-use stockade::web::{AuthFailure, DoorEvent, Guard, Protection};
+use stockade::web::{AccessEvent, AuthFailure, Guard, Protection};
 
 use super::harness::Server;
 
@@ -36,7 +36,7 @@ fn authorization(name: &str, password: &str) -> String {
 fn hashed(server: &Server) -> Vec<u32> {
     let events = std::mem::take(&mut *server.source.events.lock().expect("no test panics with it"));
     let cost = |event| match event {
-        DoorEvent::PasswordHashed { cost } => Some(cost),
+        AccessEvent::PasswordHashed { cost } => Some(cost),
         _ => None,
     };
     events.into_iter().filter_map(cost).collect()
@@ -77,7 +77,7 @@ fn no_route_answers_without_a_user_and_the_right_password() {
     ] {
         assert_eq!(server.request("GET", "/metrics", &headers).status, 401, "{headers}");
         let last = server.source.events.lock().unwrap().last().copied();
-        assert_eq!(last, Some(DoorEvent::AuthFailed(failure)), "{headers}");
+        assert_eq!(last, Some(AccessEvent::AuthFailed(failure)), "{headers}");
     }
 }
 

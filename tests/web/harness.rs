@@ -14,7 +14,7 @@ use stockade::model::{
     OwnerLabel, Readings, Report, Snapshot, WatchMethod, display_path,
 };
 use stockade::record::enforcement::{Decision, Overview};
-use stockade::web::{self, DoorEvent, Exposition, RequestSeen, Settings, Source};
+use stockade::web::{self, AccessEvent, Exposition, RequestSeen, Settings, Source};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -54,7 +54,7 @@ pub(crate) struct Fake {
     pub(crate) generation: AtomicU64,
     pub(crate) reload: Mutex<Result<(), String>>,
     pub(crate) seen: Mutex<Vec<RequestSeen>>,
-    pub(crate) events: Mutex<Vec<DoorEvent>>,
+    pub(crate) events: Mutex<Vec<AccessEvent>>,
     pub(crate) overview: Mutex<Overview>,
     pub(crate) decisions: Mutex<Vec<Decision>>,
     rendering: mpsc::SyncSender<()>,
@@ -111,7 +111,7 @@ impl Source for Fake {
         self.seen.lock().expect("no test panics with it").push(request);
     }
 
-    fn at_the_door(&self, event: DoorEvent) {
+    fn observe_access(&self, event: AccessEvent) {
         self.events.lock().expect("no test panics with it").push(event);
     }
 }

@@ -11,7 +11,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rcgen::SanType;
 use stockade::config;
 use stockade::web::tls::HandshakeFailure;
-use stockade::web::{DoorEvent, Guard, Protection, Settings};
+use stockade::web::{AccessEvent, Guard, Protection, Settings};
 use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -81,7 +81,7 @@ impl Secure {
             let mut events = self.server.source.events.lock().expect("no test panics with it");
             if events.len() >= expected || std::time::Instant::now() > deadline {
                 let failure = |event| match event {
-                    DoorEvent::HandshakeFailed(failure) => Some(failure),
+                    AccessEvent::HandshakeFailed(failure) => Some(failure),
                     _ => None,
                 };
                 return std::mem::take(&mut *events).into_iter().filter_map(failure).collect();

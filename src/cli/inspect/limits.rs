@@ -81,33 +81,10 @@ fn room(cgroup: &Cgroup, control: Control, used: Option<Field>) -> Option<u64> {
     Some(limit.saturating_sub(cgroup.readings.get(used?)?))
 }
 
-/// A number of a control in its unit.
-#[expect(clippy::cast_precision_loss, reason = "shown with a few digits only")]
+/// A number of a control in its unit; a quota as the CPUs that it comes to.
 fn shown(cgroup: &Cgroup, control: Control, value: u64) -> Option<Value> {
-    use Control as C;
-    Some(match control {
-        C::CpuQuota => Value::Cores(cpu_limit(&cgroup.controls)?),
-        C::CpuPeriod | C::CpuBurst | C::CpuRtRuntime | C::CpuRtPeriod => Value::Seconds(value as f64 / 1e6),
-        C::CpuUclampMin | C::CpuUclampMax => Value::Percent(value as f64 / 1e2),
-        C::MemoryOomGroup | C::MemoryOomKillDisable | C::CpuIdle => Value::Flag(value != 0),
-        C::CpuWeight
-        | C::CpuShares
-        | C::IoWeight
-        | C::IoBfqWeight
-        | C::PidsMax
-        | C::MaxDepth
-        | C::MaxDescendants
-        | C::NetClassid => Value::Count(value),
-        C::MemoryMin
-        | C::MemoryLow
-        | C::MemoryHigh
-        | C::MemoryMax
-        | C::MemorySoftLimit
-        | C::MemoryMemswMax
-        | C::MemoryKmemMax
-        | C::MemoryKmemTcpMax
-        | C::MemorySwapHigh
-        | C::MemorySwapMax
-        | C::MemoryZswapMax => Value::Bytes(value),
-    })
+    match control {
+        Control::CpuQuota => cpu_limit(&cgroup.controls).map(Value::Cores),
+        _ => Some(Value::of(value, control.unit())),
+    }
 }

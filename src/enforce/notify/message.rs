@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::{Value as Json, json};
 
 use crate::enforce::order::Order;
-use crate::enforce::timestamp::rfc3339;
+use crate::model::rfc3339;
 use crate::policy::condition::Truth;
 use crate::policy::signal::{Quantity, Signal};
 

@@ -1,11 +1,14 @@
 //! The page of one cgroup: whose it is, what it uses, what limits it, what was decided about it.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::html::{Escaped, Link, Percent, Span, facts, section, table};
 use super::landing::bytes;
 use super::{Frame, rules};
-use crate::model::{Cgroup, Control, Field, IoLimit, IoRate, Knob, Limit, OwnerLabel, Snapshot, Unit, Value};
+use crate::model::{
+    Cgroup, Control, Field, IoLimit, IoRate, Knob, Limit, OwnerLabel, Snapshot, Unit, Value, rfc3339,
+};
 use crate::record::enforcement::{Decision, Overview};
 use crate::record::names;
 use crate::web::query;
@@ -178,42 +181,19 @@ fn show(value: u64, unit: Unit) -> String {
         Unit::Bytes => bytes(value),
         Unit::Count => value.to_string(),
         Unit::Nanoseconds => format!("{:.3}s", value as f64 / 1e9),
+        Unit::Microseconds => format!("{}.{:03}ms", value / 1000, value % 1000),
         // A page without scripts knows no time zone of its reader's.
-        Unit::Timestamp => format!("{} (Unix time)", value / 1_000_000_000),
+        Unit::Timestamp => {
+            let moment = rfc3339(UNIX_EPOCH + Duration::from_nanos(value));
+            format!("{} UTC", moment.get(..19).unwrap_or(&moment).replace('T', " "))
+        }
         Unit::CentiPercent => Percent(value).to_string(),
         Unit::Flag => if value != 0 { "yes" } else { "no" }.to_owned(),
     }
 }
 
 fn control_value(control: Control, limit: Limit) -> String {
-    use Control as C;
-    let Limit::Value(value) = limit else { return "max".to_owned() };
-    match control {
-        C::MemoryOomGroup | C::MemoryOomKillDisable | C::CpuIdle => show(value, Unit::Flag),
-        C::CpuQuota | C::CpuPeriod | C::CpuBurst | C::CpuRtRuntime | C::CpuRtPeriod => {
-            format!("{}.{:03}ms", value / 1000, value % 1000)
-        }
-        C::CpuUclampMin | C::CpuUclampMax => show(value, Unit::CentiPercent),
-        C::MemoryMin
-        | C::MemoryLow
-        | C::MemoryHigh
-        | C::MemoryMax
-        | C::MemorySoftLimit
-        | C::MemoryMemswMax
-        | C::MemoryKmemMax
-        | C::MemoryKmemTcpMax
-        | C::MemorySwapHigh
-        | C::MemorySwapMax
-        | C::MemoryZswapMax => bytes(value),
-        C::CpuWeight
-        | C::CpuShares
-        | C::IoWeight
-        | C::IoBfqWeight
-        | C::PidsMax
-        | C::MaxDepth
-        | C::MaxDescendants
-        | C::NetClassid => value.to_string(),
-    }
+    limit.value().map_or_else(|| "max".to_owned(), |value| show(value, control.unit()))
 }
 
 /// What limits a device: `rbps 1.0MiB/s, weight 100`.
