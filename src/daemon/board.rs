@@ -83,10 +83,15 @@ impl Board {
         configured.limits = rules.limits.iter().map(|rule| Arc::clone(&rule.name)).collect();
     }
 
-    /// Lays down where the rules stand.
-    pub fn lay_down(&self, engine: &Engine, standing: &Standing) {
+    /// Lays down where the rules stand: how many targets of each policy are in each state, and which are not done with.
+    pub fn lay_down(
+        &self,
+        states: &[(&Arc<Policy>, &'static str, usize)],
+        engine: &Engine,
+        standing: &Standing,
+    ) {
         let mut policies: Vec<PolicyPosition> = Vec::new();
-        for (policy, name, count) in engine.states() {
+        for &(policy, name, count) in states {
             match policies.last_mut().filter(|last| Arc::ptr_eq(&last.policy, policy)) {
                 Some(last) => {
                     if let Some(state) = last.states.iter_mut().find(|(state, _)| *state == name) {

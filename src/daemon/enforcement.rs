@@ -315,6 +315,8 @@ impl Judge {
     fn show(&self) {
         let mode = super::mode_name(&self.config);
         let numbers = self.enforcer.numbers();
+        // It looks at every target of every policy: once for the metrics and for the page.
+        let states: Vec<_> = self.engine.states().collect();
         let told = Told {
             mode,
             active: numbers
@@ -322,10 +324,9 @@ impl Judge {
                 .iter()
                 .map(|((rule, action), &count)| (Arc::clone(rule), *action, count))
                 .collect(),
-            states: self
-                .engine
-                .states()
-                .map(|(policy, state, count)| (Arc::clone(&policy.name), state, count as u64))
+            states: states
+                .iter()
+                .map(|&(policy, state, count)| (Arc::clone(&policy.name), state, count as u64))
                 .collect(),
             triggers: self.triggers.armed() as u64,
             journal_open: numbers.journal_entries,
@@ -333,7 +334,7 @@ impl Judge {
             audit_faults: numbers.audit_lost,
             notify_faults: numbers.notify_failed + numbers.notify_dropped,
         };
-        self.reporter.show(told, &self.engine, &self.standing);
+        self.reporter.show(told, &states, &self.engine, &self.standing);
     }
 }
 

@@ -147,9 +147,15 @@ impl Reporter {
     }
 
     /// Where everything stands.
-    pub fn show(&self, told: Enforcement, engine: &Engine, standing: &Standing) {
+    pub fn show(
+        &self,
+        told: Enforcement,
+        states: &[(&Arc<Policy>, &'static str, usize)],
+        engine: &Engine,
+        standing: &Standing,
+    ) {
         self.own.set_enforcement(told);
-        self.board.lay_down(engine, standing);
+        self.board.lay_down(states, engine, standing);
     }
 
     /// Waits until the audit is on disk.

@@ -6,24 +6,11 @@ import subprocess
 import time
 
 from debian import Root
-from harness import cell, host, kernels
+from harness import cell, host, kernels, machine
 
 KERNEL = "6.12"
 # A loaded host emulates slowly.
 DEADLINE = 900
-
-INIT = """#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t devtmpfs dev /dev
-for module in {modules}; do insmod "/modules/$module.ko" || echo "init: $module was not inserted"; done
-while ! [ -b /dev/vda ]; do sleep 0.1; done
-mount -t ext4 /dev/vda /root || poweroff -f
-mount --move /dev /root/dev
-umount /proc
-exec switch_root /root /lib/systemd/systemd
-"""
 
 UNIT = """[Unit]
 After=multi-user.target
@@ -37,24 +24,6 @@ TimeoutStartSec=infinity
 [Install]
 WantedBy=graphical.target
 """
-
-
-def initramfs(into: pathlib.Path, kernel) -> pathlib.Path:
-    """busybox, the kernel's modules, and a script that goes on to the disk."""
-    tree = into / "initramfs"
-    for name in ("bin", "dev", "proc", "root", "modules"):
-        (tree / name).mkdir(parents=True)
-    shutil.copy(shutil.which("busybox"), tree / "bin" / "busybox")
-    for name in kernel.about["modules"]:
-        shutil.copy(kernel.path / "modules" / f"{name}.ko", tree / "modules")
-    (tree / "init").write_text(INIT.format(modules=" ".join(kernel.about["modules"])), encoding="ascii")
-    (tree / "init").chmod(0o755)
-    names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
-    packed = into / "initramfs.cpio"
-    with open(packed, "wb") as file:
-        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=tree, input=names.encode(),
-                       stdout=file, check=True)
-    return packed
 
 
 def disk(into: pathlib.Path, package: pathlib.Path) -> pathlib.Path:
@@ -78,7 +47,7 @@ def outcomes(package: pathlib.Path, work: pathlib.Path) -> list:
     """Boots it; gives whether each case held, and prints it."""
     kernel = kernels.fetch(KERNEL)
     work.mkdir()
-    image, packed = disk(work, package), initramfs(work, kernel)
+    image, packed = disk(work, package), machine.initramfs(work, kernel)
     drive = f"file={image},format=raw,if=virtio,cache=unsafe"
     command = cell.qemu(kernel, packed, [drive], work, ["systemd.show_status=false", "rw"])
     begun = time.monotonic()

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vm"))
 
-from harness import host, kernels  # noqa: E402
+from harness import debian, host  # noqa: E402
 
 SUITE = "bookworm"
 # systemd for its unit tools and for the guest, man-db to render the pages.
@@ -20,12 +20,9 @@ def archive() -> pathlib.Path:
     place = host.cache() / f"root-{SUITE}.tar"
     with host.lock("root"):
         if not place.exists():
-            uri, key = kernels.repositories()["main"]
             print(f"making a root file system of Debian {SUITE} in {place}", flush=True)
             fresh = place.with_suffix(".new.tar")
-            keyring = [f"--keyring={key}"] if key.startswith("/") else []
-            host.run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", *keyring, SUITE,
-                     fresh, uri)
+            debian.bootstrap(SUITE, PACKAGES, fresh)
             fresh.rename(place)
     return place
 

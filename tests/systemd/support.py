@@ -10,7 +10,6 @@ import urllib.request
 # An emulated CPU is some thirty times slower than a real one.
 PATIENCE = 120.0
 ADDRESS = "127.0.0.1:19306"
-CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
 class Failed(Exception):

@@ -18,22 +18,22 @@ Suite = collections.namedtuple("Suite", "name series packages")
 SUITES = {
     suite.name: suite
     for suite in (
-        Suite("bookworm", "6.1", ("oomd",)),
+        Suite("bookworm", "6.1", ()),
         Suite("trixie", "6.12", ("docker-cli",)),
     )
 }
 
-# What every system has: systemd with a bus and polkit, its OOM daemon, the runtimes, and what runs the scenarios.
+# What every system has: systemd with a bus and sessions, the runtimes, and what runs the scenarios.
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "polkitd", "udev", "systemd-oomd",
-    "systemd-container", "podman", "crun", "catatonit", "uidmap", "docker.io", "busybox-static", "procps", "python3",
+    "systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "udev",
+    "systemd-container", "podman", "crun", "catatonit", "uidmap", "docker.io", "busybox-static", "python3",
 )
 # Documents and translations are half of what is unpacked, and nothing in a guest reads them.
 WITHOUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 # Daemons that a scenario starts itself, when it has set them up.
 NOT_STARTED = (
     "docker.service", "docker.socket", "containerd.service", "podman-restart.service", "podman-auto-update.service",
-    "podman-auto-update.timer", "oomd.service", "systemd-oomd.service",
+    "podman-auto-update.timer",
 )
 IMAGE_MEBIBYTES = 1536
 FRESH_SECONDS = 30 * 24 * 3600
@@ -67,16 +67,19 @@ def image(name: str) -> pathlib.Path:
     return path
 
 
+def bootstrap(suite: str, packages, into: pathlib.Path, *options) -> None:
+    """Makes a Debian with these packages from the archive that apt is set up with: a directory, or a tar archive."""
+    uri, key = kernels.repositories()["main"]
+    signed = f"[signed-by={key}] " if key.startswith("/") else ""
+    host.run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", *options,
+             suite, into, f"deb {signed}{uri} {suite} main")
+
+
 def make(suite: Suite, scratch: pathlib.Path) -> None:
     """Makes the image `scratch/image`."""
-    archives = kernels.repositories()
-    uri, key = archives["main"]
-    signed = f"[signed-by={key}] " if key.startswith("/") else ""
     tree = scratch / "tree"
-    excluded = [word for path in WITHOUT for word in ("--dpkgopt", f"path-exclude={path}")]
-    included = ",".join(PACKAGES + suite.packages)
-    host.run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={included}", *excluded,
-             suite.name, tree, f"deb {signed}{uri} {suite.name} main")
+    bootstrap(suite.name, PACKAGES + suite.packages, tree,
+              *(word for path in WITHOUT for word in ("--dpkgopt", f"path-exclude={path}")))
     # What apt downloaded is no part of a system that runs.
     for package in (tree / "var/cache/apt/archives").glob("*.deb"):
         package.unlink()

@@ -29,8 +29,6 @@ StandardError=file:/dev/ttyS0
 TimeoutStartSec=infinity
 # What lives here tests the tree, and is no part of what is tested.
 Slice=scenarios.slice
-OOMScoreAdjust=-1000
-ManagedOOMPreference=omit
 """
 
 
@@ -57,10 +55,10 @@ def overlay(into: pathlib.Path, programs: dict, scripts: pathlib.Path, arguments
     return root
 
 
-def initramfs(into: pathlib.Path, kernel, overlaid: pathlib.Path) -> pathlib.Path:
-    """Packs busybox, the kernel's modules, the init script that hands over to systemd, and the overlay."""
-    root = into / "root"
-    for name in ("bin", "dev", "proc", "sys", "new", "modules"):
+def initramfs(into: pathlib.Path, kernel, overlaid=None) -> pathlib.Path:
+    """Packs busybox, the kernel's modules, the init script that hands over to systemd, and the overlay if there is one."""
+    root = into / "initramfs"
+    for name in ("bin", "dev", "proc", "new", "modules"):
         (root / name).mkdir(parents=True)
     shutil.copy(shutil.which("busybox"), root / "bin" / "busybox")
     shutil.copy(pathlib.Path(__file__).parents[1] / "init-systemd", root / "init")
@@ -68,12 +66,12 @@ def initramfs(into: pathlib.Path, kernel, overlaid: pathlib.Path) -> pathlib.Pat
     for name in kernel.about["modules"]:
         shutil.copy(kernel.path / "modules" / f"{name}.ko", root / "modules")
     (root / "cell").write_text(f"MODULES='{' '.join(kernel.about['modules'])}'\n", encoding="ascii")
-    shutil.move(overlaid, root / "overlay")
+    if overlaid:
+        shutil.move(overlaid, root / "overlay")
     return guest.pack(root, into / "initramfs.cpio")
 
 
-def boot(suite: str, programs: dict, scripts: pathlib.Path, arguments, *, append=(), files=None, disks=(),
-         deadline: float = cell.DEADLINE_SECONDS) -> cell.Result:
+def boot(suite: str, programs: dict, scripts: pathlib.Path, arguments, files: dict, deadline: float) -> cell.Result:
     """Boots one guest of a suite in a directory of its own, and again where it did not reach its scenarios."""
     kernel = kernels.fetch(debian.SUITES[suite].series)
     image = debian.image(suite)
@@ -81,12 +79,9 @@ def boot(suite: str, programs: dict, scripts: pathlib.Path, arguments, *, append
     def once() -> cell.Result:
         with tempfile.TemporaryDirectory(prefix="stockade-vm-") as scratch:
             scratch = pathlib.Path(scratch)
-            laid = overlay(scratch, programs, scripts, arguments, files or {})
-            drives = [f"file={image},format=raw,if=virtio,snapshot=on,cache=unsafe"]
-            drives += [f"file={guest.disk(scratch / name, size)},format=raw,if=virtio,cache=unsafe"
-                       for name, size in disks]
-            command = cell.qemu(kernel, initramfs(scratch, kernel, laid), drives, scratch,
-                                ["psi=1", *append], MEBIBYTES)
+            laid = overlay(scratch, programs, scripts, arguments, files)
+            drive = f"file={image},format=raw,if=virtio,snapshot=on,cache=unsafe"
+            command = cell.qemu(kernel, initramfs(scratch, kernel, laid), [drive], scratch, ["psi=1"], MEBIBYTES)
             return cell.watch(command, scratch, deadline, BOOT_SECONDS)
 
     return cell.again(once)
