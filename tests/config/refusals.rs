@@ -435,7 +435,7 @@ fn steps() {
         (policy("steps", "[{freeze: {}, kill: {}}]"), &["5:26 [kill] `kill` stands beside `freeze` | expected one action in a step; several make several steps"]),
         (policy("steps", "[{kill: {}, ttl: 5m}]"), &["5:24 [ttl] a kill cannot be undone | expected `ttl` with `set` or `freeze` only"]),
         (policy("steps", "[{restart: {}, ttl: 5m}]"), &["5:27 [ttl] a restart cannot be undone | expected `ttl` with `set` or `freeze` only"]),
-        (policy("steps", "[{stop: {grace: 5s}}]"), &["5:21 [grace] unknown key `grace` | expected nothing: `stop: {}`"]),
+        (policy("steps", "[{stop: {grace: 5s}}]"), &["5:21 [grace] unknown key `grace` | expected nothing here: `{}`"]),
         (policy("steps", "[{notify: {}, ttl: 5m}]"), &["5:26 [ttl] a notify cannot be undone | expected `ttl` with `set` or `freeze` only"]),
         (policy("steps", "[{reclaim: 1MiB, ttl: 5m}]"), &["5:29 [ttl] a reclaim cannot be undone | expected `ttl` with `set` or `freeze` only"]),
         (policy("steps", "[{freeze: {}, ttl: 5m}]"), &["5:26 [ttl] `ttl` stands beside `freeze` | expected it within: `freeze: {ttl: 30s}`"]),
