@@ -6,6 +6,7 @@ mod board;
 mod by_hand;
 mod enforcement;
 mod explanation;
+mod guardians;
 mod report;
 mod retries;
 mod rights;

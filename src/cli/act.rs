@@ -388,9 +388,14 @@ impl ActArgs {
         let outcome = Outcome::ALL.iter().find(|outcome| outcome.name() == answer.outcome);
         let exit = match outcome {
             Some(Outcome::Applied | Outcome::DryRun) => Exit::Done,
-            Some(Outcome::Protected | Outcome::Cooldown | Outcome::Budget | Outcome::NotOwner) => {
-                Exit::Refused
-            }
+            Some(
+                Outcome::Protected
+                | Outcome::Cooldown
+                | Outcome::Budget
+                | Outcome::KillLoop
+                | Outcome::Yielded
+                | Outcome::NotOwner,
+            ) => Exit::Refused,
             None if answer.outcome == "done" => Exit::Done,
             _ => Exit::Failed,
         };

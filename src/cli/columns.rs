@@ -2,6 +2,7 @@
 
 use super::humanize::Value;
 use super::table::Align;
+use crate::enforce::ownership::Ownership;
 use crate::model::{Cgroup, Column as Table, Control, Controls, Field, Limit, Owner, OwnerLabel, Rates};
 
 /// A cgroup in the list.
@@ -11,6 +12,8 @@ pub struct Row<'a> {
     pub cgroup: &'a Cgroup,
     /// How fast it uses things, where there are two samples.
     pub rates: Option<Rates>,
+    /// Who manages it, where that was asked for.
+    pub manager: Option<Ownership>,
 }
 
 /// What a column shows.
@@ -49,7 +52,7 @@ macro_rules! field {
 }
 
 macro_rules! text {
-    ($key:literal, $heading:literal, $about:literal, $value:expr) => {
+    ($key:expr, $heading:literal, $about:literal, $value:expr) => {
         Column { key: $key, heading: $heading, about: $about, show: Show::Value($value), align: Align::Left }
     };
 }
@@ -59,6 +62,9 @@ macro_rules! owner {
         text!($key, $heading, $about, |row| name(row.cgroup.identity.owner.get(OwnerLabel::$label)))
     };
 }
+
+/// The column for which systemd is asked.
+const MANAGER: &str = "manager";
 
 /// Every column.
 pub const ALL: &[Column] = &[
@@ -106,6 +112,9 @@ pub const ALL: &[Column] = &[
         "the shortest that tells whose it is: pod and container, job, application, unit or user",
         |row| { short(&row.cgroup.identity.owner).map(Value::Text) }
     ),
+    text!(MANAGER, "MANAGER", "who manages it, as systemd says: a unit, a runtime, nobody", |row| {
+        row.manager.as_ref().map(|manager| Value::Text(manager.to_string()))
+    }),
     owner!("slice", "SLICE", "the systemd slice that it is in", Slice),
     owner!("unit", "UNIT", "the systemd unit that it belongs to", Unit),
     owner!("user", "USER", "the id of the user that it belongs to", User),
@@ -164,6 +173,12 @@ fn named(name: &str) -> Result<&'static Column, String> {
             let keys: Vec<&str> = ALL.iter().map(|column| column.key).collect();
             format!("there is no column `{}`: use {}", name.escape_debug(), keys.join(", "))
         })
+}
+
+/// Whether one of these columns shows what only systemd knows.
+#[must_use]
+pub fn ask_systemd(columns: &[&Column]) -> bool {
+    columns.iter().any(|column| column.key == MANAGER)
 }
 
 /// The columns with what they show, for `--help`.

@@ -7,15 +7,20 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::act::find;
 use super::interval::IntervalArgs;
 use super::ls::failed;
+use super::managers::Managers;
 use super::{Exit, PathArgs, completions, configuration, unasked};
 use crate::daemon::alone;
-use crate::daemon::socket::{self, Request, What};
-use crate::kernel::layout::Paths;
+use crate::daemon::socket::{self, Request, Target, What};
+use crate::enforce::ownership::Ownership;
+use crate::enforce::safety::Writers;
+use crate::identify::identify;
+use crate::kernel::layout::{Layout, Paths};
+use crate::systemd::{Afterwards, BusError};
 
 /// Show what the rules make of a cgroup: which control they hold at what, and each policy's conditions with value,
 /// threshold and margin, and what comes next.
@@ -71,9 +76,9 @@ impl ExplainArgs {
             Err(problem) => return failed(err, Exit::Failed, &problem),
         };
         let request = Request { target: Some(target.clone()), dry_run: false, what: What::Explain };
-        let answer = match socket::ask(&config.safety.journal, &request) {
+        let mut answer = match socket::ask(&config.safety.journal, &request) {
             Ok(Some(answer)) => answer,
-            Ok(None) => match alone::explain(&config, paths, &target, self.interval.get(), pause) {
+            Ok(None) => match alone::explain(&config, paths.clone(), &target, self.interval.get(), pause) {
                 Ok(answer) => answer,
                 Err(problem) => return failed(err, Exit::Failed, &problem),
             },
@@ -82,10 +87,29 @@ impl ExplainArgs {
         if answer.outcome != "done" {
             return failed(err, Exit::Failed, &answer.detail);
         }
+        let (manager, unit) = managed(&paths, &target, config.safety.writers);
+        answer.data["manager"] = json!(manager);
+        answer.data["writer"] =
+            json!(manager.writer(&config.safety.writers).map(|(_, writer)| writer.name()));
+        answer.data["unit"] = match &unit {
+            Some(Ok(unit)) => json!(unit),
+            Some(Err(error)) => json!({"problem": error.to_string()}),
+            None => Value::Null,
+        };
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&answer).map_err(io::Error::other)?)?;
         } else {
             writeln!(out, "{}", answer.detail)?;
+            writeln!(out, "  managed by {}", manager.and_writer(&config.safety.writers))?;
+            match unit {
+                Some(Ok(unit)) => {
+                    let settings: Vec<String> =
+                        unit.named().map(|(name, value)| format!("{name}={value}")).collect();
+                    writeln!(out, "  its unit has {}", settings.join(", "))?;
+                }
+                Some(Err(error)) => writeln!(out, "  its unit is not known: {error}")?,
+                None => {}
+            }
             self.text(&answer.data, out)?;
         }
         out.flush()?;
@@ -126,6 +150,22 @@ impl ExplainArgs {
         }
         Ok(())
     }
+}
+
+/// Who manages a cgroup, and what its unit says, if it is one's. The command asks, not the daemon: that one waits for nobody.
+fn managed(
+    paths: &Paths,
+    target: &Target,
+    writers: Writers,
+) -> (Ownership, Option<Result<Afterwards, BusError>>) {
+    let layout = match Layout::detect(paths) {
+        Ok(layout) => layout,
+        Err(error) => return (Ownership::Unknown { reason: error.to_string().into() }, None),
+    };
+    let mut managers = Managers::new(&layout, paths, writers);
+    let owner = managers.of(&identify(&target.path, target.id));
+    let unit = managers.afterwards(&owner);
+    (owner, unit)
 }
 
 fn findings(rows: &Value, out: &mut dyn Write) -> io::Result<()> {

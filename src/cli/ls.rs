@@ -11,10 +11,14 @@ use serde::Serialize;
 use super::columns::{self, Column, Row, Show};
 use super::humanize::or_absent;
 use super::interval::IntervalArgs;
+use super::managers::Managers;
 use super::sampling::Samples;
 use super::table::Table;
 use super::tree::{Lines, draw};
 use super::{Exit, PathArgs, completions, target, whole_number};
+use crate::enforce::ownership::Ownership;
+use crate::enforce::safety::Safety;
+use crate::kernel::layout::Paths;
 use crate::model::{Cgroup, Collector, CollectorSet, Column as IoColumn, Field};
 use crate::record::{self, Brief, Document};
 
@@ -96,7 +100,16 @@ struct Listing<'a> {
     timestamp_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     interval_seconds: Option<f64>,
-    cgroups: Vec<Brief<'a>>,
+    cgroups: Vec<Listed<'a>>,
+}
+
+/// One of them.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    brief: Brief<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<&'a Ownership>,
 }
 
 impl LsArgs {
@@ -118,8 +131,8 @@ impl LsArgs {
             Some(Ok(columns)) => columns,
             Some(Err(problem)) => return failed(err, Exit::Usage, &problem),
         };
-        let samples = match Samples::take(self.paths.clone().into(), collectors(), self.interval.get(), pause)
-        {
+        let paths: Paths = self.paths.clone().into();
+        let samples = match Samples::take(paths.clone(), collectors(), self.interval.get(), pause) {
             Ok(samples) => samples,
             Err(error) => return failed(err, Exit::Failed, &error.to_string()),
         };
@@ -130,11 +143,17 @@ impl LsArgs {
                 Err(problem) => return failed(err, Exit::Failed, &problem),
             },
         };
-        let rows: Vec<Row<'_>> =
-            samples.now.cgroups.iter().map(|cgroup| Row { cgroup, rates: samples.rates(cgroup) }).collect();
+        let row = |cgroup| Row { cgroup, rates: samples.rates(cgroup), manager: None };
+        let mut rows: Vec<Row<'_>> = samples.now.cgroups.iter().map(row).collect();
         let mut ranked = self.ranked(&rows, top);
         if let Some(most) = self.rows {
             ranked.truncate(most);
+        }
+        if self.json || columns::ask_systemd(&columns) {
+            let mut managers = Managers::new(&samples.layout, &paths, Safety::default().writers);
+            for &at in &ranked {
+                rows[at].manager = Some(managers.of(&rows[at].cgroup.identity));
+            }
         }
         if self.json {
             let listing = Listing {
@@ -142,7 +161,10 @@ impl LsArgs {
                 interval_seconds: samples.elapsed_seconds(),
                 cgroups: ranked
                     .iter()
-                    .map(|&at| record::brief(rows[at].cgroup, samples.now.at, rows[at].rates.as_ref()))
+                    .map(|&at| Listed {
+                        brief: record::brief(rows[at].cgroup, samples.now.at, rows[at].rates.as_ref()),
+                        manager: rows[at].manager.as_ref(),
+                    })
                     .collect(),
             };
             out.write_all(&Document::new(listing).to_json())?;

@@ -13,6 +13,7 @@ mod interval;
 mod log;
 mod ls;
 mod man;
+mod managers;
 mod ns;
 mod sampling;
 mod serve;

@@ -174,6 +174,7 @@ pub fn explain(
     let settings = Settings { paths: paths.clone(), watch: Some(WatchMethod::Walk), ..Settings::default() };
     let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
     let mut surroundings = Surroundings::new(sampler.layout(), paths);
+    surroundings.look_for_guardians(&config.safety);
     let guard = Guard::new(config.safety.clone());
     let (mut engine, mut standing) = (Engine::new(&config.rules), Standing::new(&config.rules));
     engine.evaluate(&View::pass(&sampler.pass()));

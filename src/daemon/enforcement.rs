@@ -21,12 +21,12 @@ use super::triggers::Triggers;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, ForeignWriter};
 use crate::enforce::ledger::key_of;
-use crate::enforce::plan::{BY_HAND, Guard, Planned, Request};
+use crate::enforce::plan::{BY_HAND, Facts, Guard, Planned, Request};
 use crate::metrics::Enforcement as Told;
 use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
 use crate::policy::decision::Decision;
 use crate::policy::engine::{Engine, View, starved};
-use crate::policy::rule::Mode;
+use crate::policy::rule::{Mode, Policy};
 use crate::policy::signal::Resource;
 use crate::policy::standing::{Keep, Standing};
 use crate::sample::{Attendant, News, Ready, Sampler, Written};
@@ -135,7 +135,7 @@ impl Judge {
             self.rails_moved = true;
         }
         self.guard.replace(config.safety.clone());
-        self.surroundings.replace_writers(config.safety.writers);
+        self.surroundings.keep_to(&config.safety);
         self.config = config;
     }
 
@@ -179,9 +179,9 @@ impl Judge {
         let began = Instant::now();
         self.engine.throttled_by_us(throttles(&self.enforcer));
         self.surroundings.refresh();
-        let untouchable = |target: &Identity| {
-            self.surroundings
-                .with_facts(target, view, Ok(&[]), None, |facts| self.guard.is_untouchable(target, facts))
+        let untouchable = |policy: &Policy, target: &Identity| {
+            let asked = |facts: &Facts<'_>| self.guard.is_untouchable(policy, target, facts);
+            self.surroundings.with_facts(target, view, Ok(&[]), None, asked)
         };
         let decisions: Vec<Decision> = self.engine.evaluate_sparing(view, &untouchable).to_vec();
         let changes = self.standing.evaluate(view).to_vec();

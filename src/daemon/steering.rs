@@ -129,6 +129,7 @@ impl Steering {
             tracing::warn!(%error, journal = %path.display(), "no journal can be kept; nothing is enforced anyway");
         }
         let mut surroundings = Surroundings::new(layout, paths);
+        surroundings.keep_to(safety);
         let reporter =
             Reporter::new(Arc::clone(own), Arc::clone(board), safety).map_err(SteeringError::Thread)?;
         let waiting: Waiting = Arc::new(Mutex::new(HashMap::new()));

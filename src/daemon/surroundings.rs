@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+use super::guardians::Guardians;
 use crate::enforce::order::Outcome;
 use crate::enforce::plan::{Below, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
-use crate::enforce::safety::Writers;
-use crate::enforce::units::ByOwner;
+use crate::enforce::safety::{Safety, Writers};
+use crate::enforce::units::{ByOwner, systemd_of};
+use crate::enforce::yielding::Yielding;
 use crate::identify::identify;
 use crate::kernel::control::{Control, ControlError};
 use crate::kernel::layout::{Layout, Paths};
@@ -27,20 +29,6 @@ pub(super) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The line to the host's systemd, if that is its service manager.
-fn line(paths: &Paths) -> Option<Manager> {
-    if !owner::systemd_is_running(paths) {
-        return None;
-    }
-    match Manager::new(&owner::run(paths)) {
-        Ok(manager) => Some(manager),
-        Err(error) => {
-            tracing::error!("no thread for D-Bus can be started: {error}; systemd's units are not acted on");
-            None
-        }
-    }
-}
-
 /// The host, as the guard rails see it. Every look costs a few files of procfs.
 pub(super) struct Surroundings {
     paths: Paths,
@@ -52,6 +40,9 @@ pub(super) struct Surroundings {
     /// The line to systemd where it is PID 1: without it, a path that looks like a unit's is anybody's.
     systemd: Option<Manager>,
     actuator: Option<Arc<ByOwner>>,
+    /// Whom cgroups are left to, where they are.
+    guardians: Option<Guardians>,
+    yielding: Arc<Yielding>,
 }
 
 impl Surroundings {
@@ -60,8 +51,10 @@ impl Surroundings {
             control: Arc::new(Control::new(layout, &paths)),
             residents: Residents::default(),
             seen: None,
-            systemd: line(&paths),
+            systemd: systemd_of(&paths),
             actuator: None,
+            guardians: None,
+            yielding: Arc::default(),
             layout: layout.clone(),
             paths,
         }
@@ -78,11 +71,45 @@ impl Surroundings {
         Arc::clone(self.actuator.insert(Arc::new(made)))
     }
 
-    /// Takes another configuration of who may be written, and how.
-    pub fn replace_writers(&self, writers: Writers) {
+    /// Takes a configuration of who may be written, and how, and of who is left to whom.
+    pub fn keep_to(&mut self, safety: &Safety) {
         if let Some(actuator) = &self.actuator {
-            actuator.replace_writers(writers);
+            actuator.replace_writers(safety.writers);
         }
+        let to = &safety.yield_to;
+        if self.guardians.as_ref().map_or(&[][..], Guardians::to) == &**to {
+            return;
+        }
+        self.guardians = None;
+        self.yielding = Arc::default();
+        if !to.is_empty() {
+            match Guardians::start(to, self.systemd.clone(), &self.paths) {
+                Ok(guardians) => self.guardians = Some(guardians),
+                Err(error) => {
+                    tracing::error!(
+                        "no thread can be started: {error}; whoever `safety.yield_to` may mean is left alone"
+                    );
+                    self.yielding = Arc::new(Yielding::unknown(to, "no thread can be started"));
+                }
+            }
+        }
+    }
+
+    /// Finds out at once, and waits for it, who is left to whom.
+    pub fn look_for_guardians(&mut self, safety: &Safety) {
+        if !safety.yield_to.is_empty() {
+            self.yielding = Arc::new(Guardians::look(&safety.yield_to, self.systemd.clone(), &self.paths));
+        }
+    }
+
+    /// What is left to others. What of it is not known yet is found out.
+    fn yielding(&self, target: &Identity) -> Arc<Yielding> {
+        let Some(guardians) = &self.guardians else { return Arc::clone(&self.yielding) };
+        let yielding = guardians.yielding();
+        if let Some(new) = yielding.not_asked(&target.path) {
+            guardians.want(new);
+        }
+        yielding
     }
 
     /// The monotonic clock.
@@ -99,7 +126,8 @@ impl Surroundings {
         unsupported: Option<&str>,
         ask: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
-        let (ownership, delegated) = self.owner(target);
+        let ownership = self.owner(target);
+        let yielding = self.yielding(target);
         ask(&Facts {
             now: self.now(),
             snapshot: view.snapshot,
@@ -107,7 +135,7 @@ impl Surroundings {
             residents: &self.residents,
             below,
             ownership: &ownership,
-            delegated,
+            yielding: &yielding,
             unsupported,
         })
     }
@@ -151,7 +179,7 @@ impl Surroundings {
         };
         let below = found.iter().map(|path| {
             let identity = identify(path, 0);
-            Below { ownership: self.owner_by_name(&identity), identity }
+            Below { ownership: self.named(&identity), identity }
         });
         Ok(below.collect())
     }
@@ -182,16 +210,16 @@ impl Surroundings {
         Residents { own, init, kernel_threads, unknown }
     }
 
-    /// Who manages a cgroup by its name, and whether that one gave it away.
-    fn owner(&self, target: &Identity) -> (Ownership, bool) {
-        let ownership = self.owner_by_name(target);
-        let delegated = ownership != Ownership::Unowned
+    /// Who manages a cgroup by its name, and by what the kernel has of who was given it.
+    fn owner(&self, target: &Identity) -> Ownership {
+        let named = self.named(target);
+        let given_away = named.is_systemd()
             && self.control.open(target).is_ok_and(|target| target.delegation() == Delegation::Inside);
-        (ownership, delegated)
+        if given_away { named.given_away() } else { named }
     }
 
-    fn owner_by_name(&self, target: &Identity) -> Ownership {
-        Ownership::of(target, self.systemd.is_some())
+    fn named(&self, target: &Identity) -> Ownership {
+        Ownership::named(target, self.systemd.is_some())
     }
 
     /// Why this host cannot do what is wished, where it cannot.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::order::Outcome;
+use super::order::{Deed, Outcome, Through};
 use crate::model::{Identity, Knob, Value};
 use crate::policy::rule::Kill;
 
@@ -61,6 +61,11 @@ pub trait Actuator: Send + Sync + 'static {
 pub trait Held {
     /// What a control is now, to be put back later.
     fn save(&self, knob: &Knob) -> Result<Saved, Fault>;
+    /// Who manages it, and which way a deed takes; nothing where that is not looked for.
+    fn through(&self, deed: &Deed) -> Option<Through> {
+        let _ = deed;
+        None
+    }
     /// What a control is now, as the kernel rounded it.
     fn read(&self, knob: &Knob) -> Result<Value, Fault>;
     /// Sets a control.

@@ -78,6 +78,8 @@ impl AuditLog {
         line.insert("id".into(), order.id.into());
         line.insert("policy".into(), (*order.rule).into());
         line.insert("target".into(), target(&order.target));
+        line.insert("owner".into(), json!(done.owner()));
+        line.insert("writer".into(), done.through.as_ref().map(|through| through.writer.name()).into());
         line.insert("conditions".into(), order.evidence.findings.iter().map(finding).collect());
         let spared = order.evidence.spared.iter();
         let spared = spared.map(|each| json!({"cgroup": *each.cgroup, "reason": each.reason}));

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::apply::{Deadlines, Event, ForeignWriter};
 use super::ledger::{Ended, Key, key_of};
 use super::order::{Deed, Done, Order, Outcome};
+use super::ownership::Ownership;
 use super::stats::lock;
 use super::worker::{Finished, Shared, Which, Work, now};
 use crate::model::{Identity, Knob};
@@ -353,7 +354,14 @@ impl Desk {
     /// Reports an order that no worker had.
     fn answer(&self, order: Arc<Order>, outcome: Outcome, detail: impl Into<String>) {
         let reaction = now().saturating_sub(order.noticed);
-        self.tell(Done { order, outcome, detail: detail.into(), changes: Vec::new(), reaction });
+        self.tell(Done {
+            order,
+            outcome,
+            detail: detail.into(),
+            changes: Vec::new(),
+            reaction,
+            through: None,
+        });
     }
 
     fn tell(&self, done: Done) {
@@ -369,6 +377,7 @@ fn undo_order(rule: Arc<str>, target: &Arc<Identity>) -> Arc<Order> {
         rule,
         step: None,
         target: Arc::clone(target),
+        owner: Ownership::Unknown { reason: "it was not asked for".into() },
         deed: Deed::Undo,
         expires: None,
         allow_oom: false,

@@ -3,6 +3,8 @@
 //! - [`safety`]: PURE, what may be done at all, and to whom.
 //! - [`order`]: PURE, what is to be done, and what came of it.
 //! - [`request`]: PURE, what somebody wants done.
+//! - [`ownership`]: PURE, who manages a cgroup, and how that one wants it written.
+//! - [`yielding`], [`oomd`]: PURE, which cgroups are left to systemd-oomd or oomd.
 //! - [`plan`]: PURE, the guard rails between a request and an order.
 //! - [`ledger`]: PURE, who claims which control, what is in force, and what was before.
 //! - [`journal`]: the ledger's claims on disk, before the kernel is written, and their undoing at the next start.
@@ -22,7 +24,9 @@ mod desk;
 pub mod journal;
 pub mod ledger;
 pub mod notify;
+pub mod oomd;
 pub mod order;
+pub mod ownership;
 pub mod plan;
 mod protection;
 mod real;
@@ -32,3 +36,4 @@ pub mod stats;
 mod undo;
 pub mod units;
 mod worker;
+pub mod yielding;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ownership::Ownership;
+use super::safety::Writer;
 use crate::model::{Identity, Knob, Value};
 use crate::policy::decision::Evidence;
 use crate::policy::rule::{Kill, Notify, OnDrift};
@@ -18,6 +20,8 @@ pub struct Order {
     pub step: Option<usize>,
     /// Which cgroup. Its kernel id is checked again right before the write.
     pub target: Arc<Identity>,
+    /// Who manages it, as the guard rails saw it.
+    pub owner: Ownership,
     /// What.
     pub deed: Deed,
     /// When it is undone by itself (monotonic); `None` stays until it is undone by order.
@@ -116,6 +120,10 @@ outcomes! {
     Cooldown = "cooldown",
     /// The kill budget is used up.
     Budget = "budget",
+    /// What was killed is there again, under another kernel id: killing it only makes it come back.
+    KillLoop = "kill_loop",
+    /// Another program that looks after memory has this target in its care.
+    Yielded = "yielded",
     /// Somebody else manages the target.
     NotOwner = "not_owner",
     /// The target is gone, or another one stands under its path.
@@ -141,6 +149,25 @@ pub struct Done {
     pub changes: Vec<Change>,
     /// From [`Order::noticed`] to the effect in the kernel.
     pub reaction: Duration,
+    /// Who the cgroup's owner turned out to be, and the way that was taken; nothing where none was.
+    pub through: Option<Through>,
+}
+
+impl Done {
+    /// Who manages the cgroup, as far as is known by now.
+    #[must_use]
+    pub fn owner(&self) -> &Ownership {
+        self.through.as_ref().map_or(&self.order.owner, |through| &through.owner)
+    }
+}
+
+/// The way to a cgroup that an order took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Through {
+    /// Who manages it, by what was found out when it was opened.
+    pub owner: Ownership,
+    /// [`Writer::Dbus`] or [`Writer::Cgroupfs`].
+    pub writer: Writer,
 }
 
 /// One control that was changed.

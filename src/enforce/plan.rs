@@ -6,13 +6,14 @@
 //! 2. identity: the target stands under its path, with its kernel id;
 //! 3. protection, built in and configured, and [`Safety::scope`];
 //! 4. ownership: who manages the target, and whether that owner may be written;
-//! 5. what the host can do;
-//! 6. cooldown;
-//! 7. the kill budgets;
-//! 8. minimum use: no limit below what is used now, unless the rule allows the OOM killer.
+//! 5. cooperation: what others look after who end processes for want of memory is left to them, but for a person's orders;
+//! 6. what the host can do;
+//! 7. cooldown;
+//! 8. the kill budgets;
+//! 9. minimum use: no limit below what is used now, unless the rule allows the OOM killer.
 //!
 //! What takes something back ([`Wish::Undo`], [`Wish::Thaw`]) passes them all, whatever the mode has become. What only
-//! tells somebody ([`Wish::Notify`]) passes 3 to 5: it touches nothing.
+//! tells somebody ([`Wish::Notify`]) passes 3 to 6: it touches nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,40 +21,13 @@ use std::time::Duration;
 use super::amount::{not_below_use, resolve, set_to, used_now};
 use super::budget::Kills;
 use super::order::{Deed, Done, Order, Outcome};
+pub use super::ownership::Ownership;
 use super::protection::Protection;
 pub use super::request::{BY_HAND, Request, Wish};
 use super::safety::{Safety, Writer};
-use crate::model::{Cgroup, Identity, OwnerLabel, Snapshot};
-use crate::policy::rule::Mode;
-
-/// Who manages a cgroup.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Ownership {
-    /// systemd made it.
-    Systemd,
-    /// A container runtime of this name made it.
-    Runtime(String),
-    /// Nobody else.
-    #[default]
-    Unowned,
-}
-
-impl Ownership {
-    /// Who manages a cgroup, as far as its names tell: a runtime's containers are known by their paths, and what has the name
-    /// of a unit or slice is systemd's where systemd is the host's service manager.
-    #[must_use]
-    pub fn of(identity: &Identity, systemd: bool) -> Self {
-        let owner = &identity.owner;
-        if let Some(runtime) = owner.get(OwnerLabel::Runtime) {
-            Self::Runtime(runtime.to_owned())
-        } else if systemd && (owner.get(OwnerLabel::Unit).is_some() || owner.get(OwnerLabel::Slice).is_some())
-        {
-            Self::Systemd
-        } else {
-            Self::Unowned
-        }
-    }
-}
+use super::yielding::Yielding;
+use crate::model::{Cgroup, Identity, Snapshot};
+use crate::policy::rule::{Action, Mode, Policy};
 
 /// Where the processes live that nobody may stop: one path for each hierarchy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,8 +66,8 @@ pub struct Facts<'a> {
     pub below: Result<&'a [Below], &'a str>,
     /// Who manages the target.
     pub ownership: &'a Ownership,
-    /// Whether that owner gave the target to whoever wants it: it lies inside a subtree marked as delegated.
-    pub delegated: bool,
+    /// What is left to others, as it was found out last.
+    pub yielding: &'a Yielding,
     /// Why this host cannot do what is wished, where it cannot.
     pub unsupported: Option<&'a str>,
 }
@@ -132,7 +106,7 @@ impl Planned {
     #[must_use]
     pub fn refusal(order: Order, outcome: Outcome, reason: String, now: Duration) -> Done {
         let reaction = now.saturating_sub(order.noticed);
-        Done { order: Arc::new(order), outcome, detail: reason, changes: Vec::new(), reaction }
+        Done { order: Arc::new(order), outcome, detail: reason, changes: Vec::new(), reaction, through: None }
     }
 }
 
@@ -192,7 +166,7 @@ impl Guard {
         let target = fresh.or_else(|| facts.snapshot.find(&request.target.path));
         let target = target.filter(|found| found.identity.id == request.target.id && found.ended.is_none());
         let (deed, resolved) = resolve(&request.wish, target.map(|found| &found.readings));
-        let mut order = self.order(request, deed, facts.now, mode);
+        let mut order = self.order(request, deed, facts, mode);
         if request.wish.takes_back() {
             return Planned::Go(order);
         }
@@ -204,6 +178,9 @@ impl Guard {
         let newest = target.map_or(&*request.target, |found| &*found.identity);
         let passed = self
             .may_touch(newest, &request.wish, facts)
+            .and_then(
+                |()| if request.by_hand { Ok(()) } else { left_to_others(newest, &request.wish, facts) },
+            )
             .and_then(|()| self.can_be_done(request, facts, resolved, order.dry_run));
         if let Err((outcome, reason)) = passed {
             return Planned::Refused { order, outcome, reason };
@@ -220,7 +197,7 @@ impl Guard {
         if order.dry_run { Planned::DryRun(order) } else { Planned::Go(order) }
     }
 
-    fn order(&mut self, request: &Request, deed: Deed, now: Duration, mode: Mode) -> Order {
+    fn order(&mut self, request: &Request, deed: Deed, facts: &Facts<'_>, mode: Mode) -> Order {
         let id = self.next_id;
         self.next_id += 1;
         let ttl = match deed {
@@ -235,8 +212,9 @@ impl Guard {
             rule: Arc::clone(&request.rule),
             step: request.step,
             target: Arc::clone(&request.target),
+            owner: facts.ownership.clone(),
             deed,
-            expires: ttl.map(|ttl| now + ttl),
+            expires: ttl.map(|ttl| facts.now + ttl),
             allow_oom: request.allow_oom,
             loosens: matches!(request.wish, Wish::Set { loosens: true, .. }),
             seen: Vec::new(),
@@ -248,14 +226,21 @@ impl Guard {
 
     /// Whether a policy's action on a cgroup would be refused for what the cgroup is.
     #[must_use]
-    pub fn is_untouchable(&self, target: &Identity, facts: &Facts<'_>) -> bool {
-        self.refusal_of(target, facts).is_some()
+    pub fn is_untouchable(&self, policy: &Policy, target: &Identity, facts: &Facts<'_>) -> bool {
+        let mut acts =
+            policy.steps.iter().filter(|step| !matches!(step.action, Action::Notify(_))).peekable();
+        let is_left = acts.peek().is_some()
+            && acts.all(|step| Wish::of(&step.action).is_guardians_work())
+            && facts.yielding.reason(&target.path, &target.display).is_some();
+        is_left || self.refusal_of(target, facts).is_some()
     }
 
     /// Why no process of a cgroup would be stopped or ended, where that is so: the outcome, and the reason.
     #[must_use]
     pub fn explain(&self, target: &Identity, facts: &Facts<'_>) -> Option<(Outcome, String)> {
-        self.may_touch(target, &Wish::Freeze, facts).err()
+        self.may_touch(target, &Wish::Freeze, facts)
+            .and_then(|()| left_to_others(target, &Wish::Freeze, facts))
+            .err()
     }
 
     /// Protection, scope and ownership.
@@ -265,11 +250,14 @@ impl Guard {
         }
         let found = self.refusal_of(target, facts);
         // What stops or ends processes does so with all below. A limit is the target's own: its owner alone counts.
-        let stops = matches!(wish, Wish::Freeze) || wish.ends_processes();
-        let below = || facts.below.unwrap_or_default().iter().filter(|_| stops);
+        let stopped = stopped_below(wish, facts);
         let found = found.or_else(|| {
-            below().find_map(|below| {
-                let (outcome, reason) = self.not_owner(&below.identity, &below.ownership, facts.delegated)?;
+            stopped.iter().find_map(|below| {
+                let ownership = match facts.ownership {
+                    Ownership::Delegated => &below.ownership.clone().given_away(),
+                    _ => &below.ownership,
+                };
+                let (outcome, reason) = self.not_owner(&below.identity, ownership)?;
                 Some((outcome, format!("{reason}; it is below {}", target.display)))
             })
         });
@@ -282,30 +270,24 @@ impl Guard {
         if let Some(reason) = self.protection.refuses(target, facts) {
             return Some((Outcome::Protected, reason));
         }
-        self.not_owner(target, facts.ownership, facts.delegated)
+        self.not_owner(target, facts.ownership)
     }
 
-    fn not_owner(
-        &self,
-        target: &Identity,
-        ownership: &Ownership,
-        delegated: bool,
-    ) -> Option<(Outcome, String)> {
-        let writers = &self.safety.writers;
-        let (owner, key, writer) = match ownership {
-            _ if delegated => ("nobody else", "unowned", writers.unowned),
-            Ownership::Unowned => ("nobody else", "unowned", writers.unowned),
-            Ownership::Systemd => ("systemd", "systemd", writers.systemd),
-            Ownership::Runtime(name) => (name.as_str(), "runtimes", writers.runtimes),
-        };
+    fn not_owner(&self, target: &Identity, ownership: &Ownership) -> Option<(Outcome, String)> {
         let what = &target.display;
-        match writer {
+        match ownership.writer(&self.safety.writers) {
+            None => Some((Outcome::NotOwner, format!("who manages {what} is {ownership}"))),
             // What systemd says of its owner counts, and it is asked when the order is carried out.
-            Writer::Cgroupfs | Writer::Dbus => None,
-            Writer::Refuse => Some((
-                Outcome::NotOwner,
-                format!("{owner} manages {what}, and `safety.writers.{key}` is `refuse`"),
-            )),
+            Some((_, Writer::Cgroupfs | Writer::Dbus)) => None,
+            Some((key, Writer::Refuse)) => {
+                let owner = match ownership {
+                    Ownership::Runtime { runtime } => runtime,
+                    owner if owner.is_systemd() => "systemd",
+                    _ => "nobody else",
+                };
+                let reason = format!("{owner} manages {what}, and `safety.writers.{key}` is `refuse`");
+                Some((Outcome::NotOwner, reason))
+            }
         }
     }
 
@@ -326,8 +308,32 @@ impl Guard {
         if request.wish.ends_processes() {
             let kills = if dry_run { &mut self.shadow } else { &mut self.kills };
             let (host, one) = (self.safety.kill_host, self.safety.kill_target);
-            kills.count(&request.target, host, one, facts.now).map_err(|reason| (Outcome::Budget, reason))?;
+            kills.count(&request.target, host, one, facts.now)?;
         }
         Ok(())
     }
+}
+
+/// What is below a target and stopped or ended with it.
+fn stopped_below<'a>(wish: &Wish, facts: &Facts<'a>) -> &'a [Below] {
+    let stops = matches!(wish, Wish::Freeze) || wish.ends_processes();
+    if stops { facts.below.unwrap_or_default() } else { &[] }
+}
+
+/// Whether a wish is for somebody else to fulfil who looks after the target, or after something that would be stopped with it.
+fn left_to_others(target: &Identity, wish: &Wish, facts: &Facts<'_>) -> Result<(), (Outcome, String)> {
+    if !wish.is_guardians_work() {
+        return Ok(());
+    }
+    let below = stopped_below(wish, facts).iter().map(|below| &below.identity);
+    let reason = std::iter::once(target).chain(below).find_map(|each| {
+        let reason = facts.yielding.reason(&each.path, &each.display)?;
+        let whose = if *each.path == *target.path {
+            String::new()
+        } else {
+            format!("; it is below {}", target.display)
+        };
+        Some(format!("{reason}{whose}"))
+    });
+    reason.map_or(Ok(()), |reason| Err((Outcome::Yielded, reason)))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::Identity;
+use crate::model::{Identity, Knob};
 use crate::policy::decision::{Decision, Evidence, Verdict};
 use crate::policy::rule::{Action, Amount, Kill, LimitRule, Mode, Notify, OnDrift, Setting};
 
@@ -38,15 +38,46 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// What a policy's step asks for.
+    pub(super) fn of(action: &Action) -> Self {
+        match action {
+            Action::Notify(notify) => Self::Notify(notify.clone()),
+            Action::Set(settings) => {
+                Self::Set { settings: settings.clone(), on_drift: OnDrift::Yield, loosens: false }
+            }
+            Action::Reclaim(amount) => Self::Reclaim(amount.clone()),
+            Action::Freeze => Self::Freeze,
+            Action::Kill(kill) => Self::Kill(*kill),
+            Action::Restart => Self::Restart,
+            Action::Stop => Self::Stop,
+        }
+    }
+
     /// Whether it only takes something back.
     pub(super) const fn takes_back(&self) -> bool {
         matches!(self, Self::Undo | Self::Thaw)
+    }
+
+    /// Whether it is what others who look after memory do, or gets in their way: ending and stopping processes, and limits on
+    /// memory.
+    #[must_use]
+    pub fn is_guardians_work(&self) -> bool {
+        match self {
+            Self::Freeze | Self::Kill(_) | Self::Restart | Self::Stop => true,
+            Self::Set { settings, .. } => settings.iter().any(|setting| limits_memory(&setting.knob)),
+            Self::Notify(_) | Self::Reclaim(_) | Self::Thaw | Self::Undo => false,
+        }
     }
 
     /// Whether it ends processes: those are counted, and bounded by the kill budgets.
     pub(super) const fn ends_processes(&self) -> bool {
         matches!(self, Self::Kill(_) | Self::Restart | Self::Stop)
     }
+}
+
+/// Whether a control bounds memory. What protects memory bounds nothing.
+const fn limits_memory(knob: &Knob) -> bool {
+    matches!(knob, Knob::MemoryHigh | Knob::MemoryMax | Knob::MemorySwapMax)
 }
 
 /// A wish, before the guard rails.
@@ -95,18 +126,7 @@ impl Request {
             None => (Wish::Undo, None),
             Some(step) => {
                 let step = policy.steps.get(step)?;
-                let wish = match &step.action {
-                    Action::Notify(notify) => Wish::Notify(notify.clone()),
-                    Action::Set(settings) => {
-                        Wish::Set { settings: settings.clone(), on_drift: OnDrift::Yield, loosens: false }
-                    }
-                    Action::Reclaim(amount) => Wish::Reclaim(amount.clone()),
-                    Action::Freeze => Wish::Freeze,
-                    Action::Kill(kill) => Wish::Kill(*kill),
-                    Action::Restart => Wish::Restart,
-                    Action::Stop => Wish::Stop,
-                };
-                (wish, step.ttl)
+                (Wish::of(&step.action), step.ttl)
             }
         };
         Some(Self {

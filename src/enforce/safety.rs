@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::yielding::Guardian;
 use crate::model::PathGlob;
 use crate::policy::rule::Mode;
 use crate::policy::selector::Matcher;
@@ -25,6 +26,18 @@ pub enum Writer {
     Cgroupfs,
     /// Not at all.
     Refuse,
+}
+
+impl Writer {
+    /// The name, as the configuration and the audit write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dbus => "dbus",
+            Self::Cgroupfs => "cgroupfs",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// Who may be written, and how.
@@ -53,6 +66,8 @@ pub struct Safety {
     pub kill_target: Budget,
     /// Who may be written, and how.
     pub writers: Writers,
+    /// To whom cgroups are left that they look after.
+    pub yield_to: Vec<Guardian>,
     /// No freeze is longer.
     pub freeze_max: Duration,
     /// The directory of the journal.
@@ -82,6 +97,7 @@ impl Default for Safety {
             kill_host: Budget { max: 3, per: minutes(10) },
             kill_target: Budget { max: 1, per: minutes(5) },
             writers: Writers { systemd: Writer::Dbus, runtimes: Writer::Refuse, unowned: Writer::Cgroupfs },
+            yield_to: Vec::new(),
             freeze_max: minutes(1),
             journal: PathBuf::from("/var/lib/stockade/journal"),
             audit: Audit { path: None, max_size: 16 << 20, keep: 4 },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::actuator::{Fault, Held};
 use super::ledger::{Ended, Restore};
-use super::order::{Change, Outcome};
+use super::order::{Change, Deed, Outcome};
 use super::stats::lock;
 use super::worker::{Ending, Shared, Which};
 use crate::model::{Identity, Value};
@@ -19,7 +19,7 @@ impl Shared {
         match self.actuator.open(target) {
             Ok(held) => {
                 let (changes, unfinished) = self.put_back(target, &*held, ended, why);
-                ending_of_undo(changes, unfinished)
+                Ending { through: held.through(&Deed::Undo), ..ending_of_undo(changes, unfinished) }
             }
             Err(fault) if fault.outcome == Outcome::Vanished => match self.close_vanished(target, ended) {
                 left if left.is_empty() => {

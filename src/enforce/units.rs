@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::actuator::{Actuator, Fault, Held, Saved};
-use super::order::Outcome;
-use super::plan::Ownership;
+use super::order::{Deed, Outcome, Through};
+use super::ownership::Ownership;
 use super::safety::{Writer, Writers};
 use super::stats::lock;
 use crate::kernel::control::{Control, ControlError, Target};
-use crate::kernel::owner::Delegation;
+use crate::kernel::layout::Paths;
+use crate::kernel::owner::{self, Delegation};
 use crate::model::{Identity, Knob, Limit, Value};
 use crate::policy::rule::Kill;
 use crate::systemd::property;
@@ -34,6 +35,21 @@ impl From<BusError> for Fault {
             }
         };
         Self::new(outcome, error.to_string())
+    }
+}
+
+/// The line to the host's systemd, if that is its service manager.
+#[must_use]
+pub fn systemd_of(paths: &Paths) -> Option<Manager> {
+    if !owner::systemd_is_running(paths) {
+        return None;
+    }
+    match Manager::new(&owner::run(paths)) {
+        Ok(manager) => Some(manager),
+        Err(error) => {
+            tracing::error!("no thread for D-Bus can be started: {error}; systemd's units are not acted on");
+            None
+        }
     }
 }
 
@@ -66,6 +82,7 @@ struct Mine {
 #[derive(Debug)]
 struct Owned {
     target: Target,
+    owner: Ownership,
     unit: Option<Unit>,
     systemd: Option<Arc<Systemd>>,
 }
@@ -88,51 +105,72 @@ impl ByOwner {
     pub fn asks_systemd(&self, identity: &Identity) -> bool {
         self.systemd.is_some()
             && lock(&self.writers).systemd == Writer::Dbus
-            && Ownership::of(identity, true) == Ownership::Systemd
+            && Ownership::named(identity, true).is_systemd()
     }
 
-    /// The unit whose own cgroup this is, where systemd is to be asked for it.
-    fn unit_of(&self, identity: &Identity, target: &Target) -> Result<Option<Unit>, Fault> {
-        let writers = *lock(&self.writers);
-        let Some(systemd) = &self.systemd else { return Ok(None) };
-        let container = matches!(Ownership::of(identity, true), Ownership::Runtime(_));
-        if writers.systemd != Writer::Dbus || container || !may_be_units(&identity.path) {
-            return Ok(None);
+    /// Who manages a cgroup. systemd is asked, whatever the writers are: this blocks.
+    ///
+    /// # Errors
+    /// When systemd does not say. A cgroup that the kernel does not let open has an owner that is not known.
+    pub fn owner(&self, identity: &Identity) -> Result<Ownership, BusError> {
+        match self.control.open(identity) {
+            Ok(target) => self.find_out(identity, &target).map(|(owner, _)| owner),
+            Err(error) => Ok(Ownership::Unknown { reason: error.to_string().into() }),
         }
-        if target.delegation() == Delegation::Inside {
-            return Ok(None);
-        }
+    }
+
+    /// Who manages a cgroup, and the unit whose own cgroup it is.
+    fn find_out(&self, identity: &Identity, target: &Target) -> Result<(Ownership, Option<Unit>), BusError> {
+        let named = Ownership::named(identity, self.systemd.is_some());
+        let Some(systemd) = &self.systemd else { return Ok((named, None)) };
         // The names of systemd's own cgroups are text.
-        let Ok(path) = std::str::from_utf8(&identity.path) else { return Ok(None) };
+        let path = std::str::from_utf8(&identity.path).ok().filter(|path| may_be_units(path.as_bytes()));
+        let (Some(path), false) = (path, matches!(named, Ownership::Runtime { .. })) else {
+            return Ok((named, None));
+        };
+        if target.delegation() == Delegation::Inside {
+            return Ok((Ownership::Delegated, None));
+        }
         let unit = match systemd.manager.unit_of(path) {
             Ok(unit) => unit,
-            Err(BusError::NoSuchUnit(_)) => return self.nobodys(identity, writers),
-            Err(error) => return Err(error.into()),
+            Err(BusError::NoSuchUnit(_)) => return Ok((Ownership::Unowned, None)),
+            Err(error) => return Err(error),
         };
-        if unit.control_group == path {
-            return Ok(Some(unit));
-        }
-        if unit.id.ends_with(".slice") {
+        let name = || Box::from(&*unit.id);
+        Ok(if unit.control_group == path {
+            (Ownership::Systemd { unit: name() }, Some(unit))
+        } else if unit.id.ends_with(".slice") {
             // Whoever made it there, systemd did not.
-            return self.nobodys(identity, writers);
-        }
-        let what = format!(
-            "{} is inside of {}, which systemd has given to nobody: act on the unit, or set `Delegate=yes` for it",
-            identity.display, unit.id
-        );
-        Err(Fault::new(Outcome::NotOwner, what))
+            (Ownership::Unowned, None)
+        } else {
+            (Ownership::Within { unit: name() }, None)
+        })
     }
 
-    fn nobodys(&self, identity: &Identity, writers: Writers) -> Result<Option<Unit>, Fault> {
-        match writers.unowned {
-            Writer::Cgroupfs => Ok(None),
-            Writer::Dbus | Writer::Refuse => {
+    /// Who manages a cgroup that is to be written, and its unit where systemd is to write it.
+    fn writable(&self, identity: &Identity, target: &Target) -> Result<(Ownership, Option<Unit>), Fault> {
+        let writers = *lock(&self.writers);
+        let named = Ownership::named(identity, self.systemd.is_some());
+        if writers.systemd != Writer::Dbus {
+            return Ok((named, None));
+        }
+        let looked_like_systemds = named.is_systemd();
+        let (owner, unit) = self.find_out(identity, target)?;
+        let what = &identity.display;
+        match &owner {
+            Ownership::Within { unit } => {
                 let what = format!(
-                    "nobody manages {}, and `safety.writers.unowned` is not `cgroupfs`",
-                    identity.display
+                    "{what} is inside of {unit}, which systemd has given to nobody: act on the unit, or set \
+                     `Delegate=yes` for it"
                 );
                 Err(Fault::new(Outcome::NotOwner, what))
             }
+            // The guard rails let it pass as systemd's.
+            Ownership::Unowned if looked_like_systemds && writers.unowned != Writer::Cgroupfs => {
+                let what = format!("nobody manages {what}, and `safety.writers.unowned` is not `cgroupfs`");
+                Err(Fault::new(Outcome::NotOwner, what))
+            }
+            _ => Ok((owner, unit)),
         }
     }
 }
@@ -147,8 +185,8 @@ fn may_be_units(path: &[u8]) -> bool {
 impl Actuator for ByOwner {
     fn open(&self, identity: &Identity) -> Result<Box<dyn Held>, Fault> {
         let target = self.control.open(identity)?;
-        let unit = self.unit_of(identity, &target)?;
-        Ok(Box::new(Owned { target, unit, systemd: self.systemd.clone() }))
+        let (owner, unit) = self.writable(identity, &target)?;
+        Ok(Box::new(Owned { target, owner, unit, systemd: self.systemd.clone() }))
     }
 
     fn put_back_outlived(&self, saved: &Saved, still: &dyn Fn() -> bool) -> Result<(), Fault> {
@@ -211,6 +249,15 @@ impl Owned {
 }
 
 impl Held for Owned {
+    fn through(&self, deed: &Deed) -> Option<Through> {
+        // systemd has no call for a reclaim.
+        let writer = match &self.unit {
+            Some(_) if !matches!(deed, Deed::Reclaim(_)) => Writer::Dbus,
+            _ => Writer::Cgroupfs,
+        };
+        Some(Through { owner: self.owner.clone(), writer })
+    }
+
     fn save(&self, knob: &Knob) -> Result<Saved, Fault> {
         let Some((systemd, unit)) = self.by_unit() else { return Held::save(&self.target, knob) };
         let now = self.read(knob)?;

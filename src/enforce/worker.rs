@@ -13,7 +13,7 @@ use super::amount::not_below_use;
 use super::apply::{DriftAnswer, DriftSeen, ForeignWriter, Settings};
 use super::journal::{Intent, Journal, JournalError};
 use super::ledger::{Claim, Drift, Ended, Ledger, Setting};
-use super::order::{Change, Deed, Done, Order, Outcome};
+use super::order::{Change, Deed, Done, Order, Outcome, Through};
 use super::plan::BY_HAND;
 use super::stats::{Stats, lock};
 use super::undo::ending_of_undo;
@@ -112,11 +112,12 @@ pub(super) struct Ending {
     pub detail: String,
     pub changes: Vec<Change>,
     pub unfinished: Vec<Ended>,
+    pub through: Option<Through>,
 }
 
 impl Ending {
     pub fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self { outcome, detail: detail.into(), changes: Vec::new(), unfinished: Vec::new() }
+        Self { outcome, detail: detail.into(), changes: Vec::new(), unfinished: Vec::new(), through: None }
     }
 
     pub fn applied(detail: impl Into<String>) -> Self {
@@ -164,7 +165,6 @@ impl Shared {
     }
 
     fn carry(&self, order: &Arc<Order>) -> Result<Ending, Ending> {
-        let deadlines = &self.settings.deadlines;
         match &order.deed {
             Deed::Undo => {
                 // Who undoes by hand means whatever is in force there; a rule takes back what is its own.
@@ -178,10 +178,16 @@ impl Shared {
             _ => {}
         }
         let held = self.actuator.open(&order.target)?;
+        let ending = self.act(order, &*held).unwrap_or_else(|ending| ending);
+        Ok(Ending { through: held.through(&order.deed), ..ending })
+    }
+
+    fn act(&self, order: &Order, held: &dyn Held) -> Result<Ending, Ending> {
+        let deadlines = &self.settings.deadlines;
         match &order.deed {
-            Deed::Set { values, on_drift } => self.set(order, &*held, values, *on_drift),
-            Deed::Freeze => self.freeze(order, &*held),
-            Deed::Thaw => self.thaw(order, &*held),
+            Deed::Set { values, on_drift } => self.set(order, held, values, *on_drift),
+            Deed::Freeze => self.freeze(order, held),
+            Deed::Thaw => self.thaw(order, held),
             Deed::Restart => {
                 self.count_kill(order);
                 held.restart(deadlines.job)?;
@@ -422,6 +428,10 @@ fn new_claim(entry: u64, order: &Order) -> Claim {
 
 fn finished(order: Arc<Order>, ending: Ending) -> Finished {
     let reaction = now().saturating_sub(order.noticed);
-    let Ending { outcome, detail, changes, unfinished } = ending;
-    Finished { done: Some(Done { order, outcome, detail, changes, reaction }), drift: None, unfinished }
+    let Ending { outcome, detail, changes, unfinished, through } = ending;
+    Finished {
+        done: Some(Done { order, outcome, detail, changes, reaction, through }),
+        drift: None,
+        unfinished,
+    }
 }

@@ -5,6 +5,7 @@
 //! told through `org.freedesktop.systemd1` stays, and is shown by `systemctl show`.
 //!
 //! - [`manager`]: the bus and its troubles: it is gone, it is slow, systemd executes itself anew.
+//! - [`oom`]: what is done with units when memory runs out.
 //! - [`unit`]: one unit, and everything that is done to one.
 //! - [`property`]: PURE: controls as a unit's properties.
 //!
@@ -13,9 +14,11 @@
 
 pub mod error;
 pub mod manager;
+pub mod oom;
 pub mod property;
 pub mod unit;
 
 pub use error::BusError;
 pub use manager::Manager;
+pub use oom::{Afterwards, Managed};
 pub use unit::{Kept, Unit, Whom};

@@ -16,7 +16,7 @@ use super::property::{self, Setting};
 use crate::model::{Knob, Value};
 
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// What a job takes back with its number: its own path.
 type JobRemoved = (u32, OwnedObjectPath, String, String);
 
@@ -79,6 +79,16 @@ impl Unit {
         let reply = manager.call(&call, &(name,))?;
         let path: OwnedObjectPath = read(&reply, &call)?;
         Self::at(manager.clone(), path.as_str(), name)
+    }
+
+    /// The line that it was found over.
+    pub(super) const fn manager(&self) -> &Manager {
+        &self.manager
+    }
+
+    /// Its object on the bus.
+    pub(super) fn object(&self) -> &str {
+        &self.path
     }
 
     /// One property of its kind's interface, or of every unit's where `of_unit`.
@@ -292,7 +302,7 @@ impl Unit {
 }
 
 /// The interface of a unit's kind: `org.freedesktop.systemd1.Service`. Kinds without processes have no resources.
-fn interface_of(id: &str) -> String {
+pub(super) fn interface_of(id: &str) -> String {
     let kind = match id.rsplit_once('.').map(|(_, kind)| kind) {
         Some("service") => "Service",
         Some("scope") => "Scope",
@@ -305,7 +315,7 @@ fn interface_of(id: &str) -> String {
     format!("org.freedesktop.systemd1.{kind}")
 }
 
-fn property_of<T>(
+pub(super) fn property_of<T>(
     manager: &Manager,
     path: &str,
     interface: &str,

@@ -11,6 +11,7 @@ use stockade::enforce::apply::{
 };
 use stockade::enforce::journal::{Fate, Journal};
 use stockade::enforce::order::{Change, Deed, Done, Order, Outcome};
+use stockade::enforce::ownership::Ownership;
 use stockade::enforce::plan::Planned;
 use stockade::enforce::stats::{OTHER, Stats};
 use stockade::model::{Identity, Knob, Value, Writer};
@@ -83,6 +84,7 @@ fn order(rule: &str, target: &Arc<Identity>, deed: Deed) -> Order {
         rule: rule.into(),
         step: None,
         target: Arc::clone(target),
+        owner: Ownership::Unowned,
         deed,
         expires: None,
         allow_oom: false,

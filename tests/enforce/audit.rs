@@ -11,6 +11,7 @@ use stockade::enforce::audit::{AuditLog, path_of, read};
 use stockade::enforce::journal::{Damage, Fate, Recovered, Recovery};
 use stockade::enforce::notify::Notified;
 use stockade::enforce::order::{Change, Deed, Done, Order, Outcome};
+use stockade::enforce::ownership::Ownership;
 use stockade::enforce::safety::{Audit, Safety};
 use stockade::enforce::stats::Stats;
 use stockade::model::{Identity, Knob, Limit, OwnerLabel, Value, Writer};
@@ -51,6 +52,7 @@ fn done() -> Done {
         rule: "rule".into(),
         step: Some(1),
         target: Arc::new(target),
+        owner: Ownership::Unowned,
         deed: Deed::Set { values: vec![(Knob::MemoryMax, Value::of(5))], on_drift: OnDrift::Yield },
         expires: None,
         allow_oom: false,
@@ -63,6 +65,7 @@ fn done() -> Done {
     let change = Change { knob: Knob::MemoryMax, before: Value::Limit(Limit::Max), after: Value::of(4096) };
     let (outcome, detail) = (Outcome::Applied, "as \"said\"".to_owned());
     Done {
+        through: None,
         order: Arc::new(order),
         outcome,
         detail,

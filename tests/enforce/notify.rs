@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use stockade::enforce::notify::{Notified, Notifier};
 use stockade::enforce::order::{Deed, Order};
+use stockade::enforce::ownership::Ownership;
 use stockade::enforce::stats::Stats;
 use stockade::policy::condition::Truth;
 use stockade::policy::decision::{Evidence, Finding};
@@ -61,6 +62,7 @@ fn order(notify: &Notify) -> Order {
         rule: "too \"big\"".into(),
         step: Some(0),
         target: identity("/a", 1),
+        owner: Ownership::Unowned,
         deed: Deed::Notify(notify.clone()),
         expires: None,
         allow_oom: false,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use stockade::enforce::order::{Deed, Order, Outcome};
 use stockade::enforce::plan::{BY_HAND, Below, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
 use stockade::enforce::safety::{Budget, Safety, Writer};
+use stockade::enforce::yielding::{Area, Charge, Guardian, Yielding};
 use stockade::model::{
     Cgroup, CollectorSet, Control, Controls, Field, Host, Identity, Knob, LayoutKind, Limit, Owner,
     OwnerLabel, PathGlob, Readings, Report, Snapshot, Value, WatchMethod, display_path,
@@ -92,16 +93,17 @@ struct Stage {
     snapshot: Snapshot,
     residents: Residents,
     ownership: Ownership,
-    delegated: bool,
     unsupported: Option<&'static str>,
     below: Result<Vec<Below>, &'static str>,
+    yielding: Yielding,
 }
 
 impl Stage {
     fn new() -> Self {
-        let (ownership, delegated, unsupported) = (Ownership::Unowned, false, None);
+        let (ownership, unsupported) = (Ownership::Unowned, None);
         let below = Ok(Vec::new());
-        Self { snapshot: snapshot(), residents: residents(), ownership, delegated, unsupported, below }
+        let yielding = Yielding::default();
+        Self { snapshot: snapshot(), residents: residents(), ownership, unsupported, below, yielding }
     }
 
     fn facts(&self, now: u64) -> Facts<'_> {
@@ -112,7 +114,7 @@ impl Stage {
             residents: &self.residents,
             below: self.below.as_deref().map_err(|why| *why),
             ownership: &self.ownership,
-            delegated: self.delegated,
+            yielding: &self.yielding,
             unsupported: self.unsupported,
         }
     }
@@ -198,7 +200,7 @@ fn what_the_snapshot_does_not_have_yet_is_protected_too() {
         assert!(reason.contains("names /a-b/deep/x, which is below /a-b"), "{reason}");
     }
     // Nobody manages /kubepods itself where the kubelet makes its cgroups without systemd.
-    stage.below = Ok(vec![hidden("/a-b/pod", Ownership::Runtime("containerd".into()))]);
+    stage.below = Ok(vec![hidden("/a-b/pod", Ownership::Runtime { runtime: "containerd".into() })]);
     for wish in [KILL, Wish::Freeze] {
         let (outcome, reason) = refused(stage.plan(&mut guard, "/a-b", wish));
         assert_eq!(outcome, Outcome::NotOwner);
@@ -231,15 +233,21 @@ fn nothing_outside_the_scope_is_touched() {
 fn an_owner_is_respected() {
     let mut stage = Stage::new();
     let mut guard = Guard::new(enforcing());
-    let runtime = Ownership::Runtime("docker".to_owned());
-    for (ownership, delegated, why) in [
-        (Ownership::Systemd, false, None),
-        (Ownership::Systemd, true, None),
-        (runtime.clone(), false, Some("docker manages /a-b, and `safety.writers.runtimes` is `refuse`")),
-        (runtime, true, None),
-        (Ownership::Unowned, false, None),
+    let named = || Ownership::Named { unit: "a-b.service".into() };
+    let runtime = || Ownership::Runtime { runtime: "docker".into() };
+    let runtimes = Some("docker manages /a-b, and `safety.writers.runtimes` is `refuse`");
+    for (ownership, why) in [
+        (named(), None),
+        (Ownership::Delegated, None),
+        (runtime(), runtimes),
+        (runtime().given_away(), runtimes),
+        (Ownership::Unowned, None),
+        (
+            Ownership::Unknown { reason: "of the fog".into() },
+            Some("who manages /a-b is unknown (of the fog)"),
+        ),
     ] {
-        (stage.ownership, stage.delegated) = (ownership, delegated);
+        stage.ownership = ownership;
         let planned = stage.plan(&mut guard, "/a-b", Wish::Freeze);
         match why {
             None => drop(go(planned)),
@@ -251,7 +259,7 @@ fn an_owner_is_respected() {
         }
     }
     let mut safety = enforcing();
-    (stage.ownership, stage.delegated) = (Ownership::Systemd, false);
+    stage.ownership = named();
     safety.writers.systemd = Writer::Cgroupfs;
     go(stage.plan(&mut Guard::new(safety.clone()), "/a-b", Wish::Freeze));
     safety.writers.systemd = Writer::Refuse;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Found, apart};
+use crate::enforce::ownership::Ownership;
 use crate::kernel::members::{Member, Place};
 use crate::kernel::process::Membership;
 use crate::model::{NamespaceKind, NamespaceSet, display_path};
@@ -16,6 +17,10 @@ struct Inspection<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Asked>,
     cgroup: Full<'a>,
+    manager: &'a Ownership,
+    /// How it is written: `dbus`, `cgroupfs` or `refuse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writer: Option<&'static str>,
     hierarchies: Vec<Directory<'a>>,
     process_count: usize,
     processes: Vec<Process>,
@@ -86,6 +91,8 @@ pub fn json(found: &Found<'_>) -> Vec<u8> {
             pids: member.pids.clone(),
         }),
         cgroup: record::full(found.cgroup, found.samples.now.at, found.rates.as_ref()),
+        manager: &found.manager,
+        writer: found.manager.writer(&found.writers).map(|(_, writer)| writer.name()),
         hierarchies: found.places.iter().map(directory).collect(),
         process_count: found.process_count,
         processes: found.processes.iter().map(|(member, _)| process(member, host)).collect(),

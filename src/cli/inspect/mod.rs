@@ -7,15 +7,19 @@ mod text;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::interval::IntervalArgs;
 use super::ls::failed;
+use super::managers::Managers;
 use super::sampling::Samples;
-use super::{Exit, PathArgs, completions, target};
+use super::{Exit, PathArgs, completions, configuration, target};
+use crate::enforce::ownership::Ownership;
+use crate::enforce::safety::Writers;
 use crate::kernel::layout::Paths;
 use crate::kernel::members::{Member, Place, member, pids, places};
 use crate::kernel::process::{Membership, home, memberships};
@@ -39,6 +43,9 @@ pub struct InspectArgs {
     /// Numbers in base units, for scripts: bytes, seconds, percent.
     #[arg(short = 'b', long)]
     pub raw: bool,
+    /// The configuration file (YAML), for how whoever manages the cgroup may be written.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "STOCKADE_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Between the samples.
     #[command(flatten)]
     pub interval: IntervalArgs,
@@ -63,6 +70,10 @@ struct Found<'a> {
     cgroup: &'a Cgroup,
     rates: Option<Rates>,
     places: Vec<Place>,
+    /// Who manages it.
+    manager: Ownership,
+    /// How owners may be written.
+    writers: Writers,
     /// The process that was asked about, with its cgroups.
     process: Option<(Member, Vec<Membership>)>,
     /// The processes in the cgroup itself, largest first, with the hierarchies that have it elsewhere, if any.
@@ -86,6 +97,10 @@ impl InspectArgs {
         err: &mut dyn Write,
     ) -> io::Result<Exit> {
         let paths: Paths = self.paths.clone().into();
+        let writers = match configuration(self.config.as_deref()) {
+            Ok(config) => config.safety.writers,
+            Err(problem) => return failed(err, Exit::Failed, &problem),
+        };
         // The process is looked up first: it may be gone a second later.
         let process = match self.pid().map(|pid| of_process(&paths, pid)).transpose() {
             Ok(process) => process,
@@ -108,7 +123,8 @@ impl InspectArgs {
             Ok(cgroup) => cgroup,
             Err(problem) => return failed(err, Exit::Failed, &problem),
         };
-        let found = self.look(&paths, &samples, cgroup, process);
+        let manager = Managers::new(&samples.layout, &paths, writers).of(&cgroup.identity);
+        let found = self.look(&paths, &samples, (cgroup, manager, writers), process);
         if self.json {
             out.write_all(&document::json(&found))?;
             writeln!(out)?;
@@ -131,7 +147,7 @@ impl InspectArgs {
         &self,
         paths: &Paths,
         samples: &'a Samples,
-        cgroup: &'a Cgroup,
+        (cgroup, manager, writers): (&'a Cgroup, Ownership, Writers),
         process: Option<(Member, Vec<Membership>)>,
     ) -> Found<'a> {
         let places = places(&samples.layout, &cgroup.identity.path);
@@ -172,6 +188,8 @@ impl InspectArgs {
             cgroup,
             rates: samples.rates(cgroup),
             places,
+            manager,
+            writers,
             process,
             processes,
             process_count,

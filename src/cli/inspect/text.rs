@@ -110,12 +110,13 @@ impl Page<'_, '_> {
             .map(|part| (part.name(), label(part)));
         let items = [
             ("id", Some(cgroup.identity.id.to_string())),
+            ("managed by", Some(self.found.manager.and_writer(&self.found.writers))),
             ("state", (!state.is_empty()).then(|| state.join(", "))),
             ("parent", parent_path(&cgroup.identity.path).map(display_path)),
             ("children", Some(self.children().to_string())),
         ];
         let mut table = Table::new([("", Align::Left), ("", Align::Left)]).indented(2);
-        let (id, rest) = items.split_at(1);
+        let (id, rest) = items.split_at(2);
         for (name, value) in id.iter().cloned().chain(labels).chain(rest.iter().cloned()) {
             if let Some(value) = value {
                 table.add(vec![name.to_owned(), value]);

@@ -22,7 +22,7 @@ pub(super) fn exit(command: &str) -> Vec<Note> {
     let mut rows =
         vec![("0", "It did what it was asked."), ("1", failed), ("2", "The command line is wrong.")];
     if command == "stockade" || ACTING.contains(&command) {
-        rows.push(("3", "A guard rail refused: protected, cooldown, budget or not_owner."));
+        rows.push(("3", "A guard rail refused: protected, cooldown, budget, kill_loop or not_owner."));
     }
     notes(&rows)
 }

@@ -65,6 +65,14 @@ pub(super) fn safety(raw: Option<&RawSafety>, users: Users, at: &Place<'_>, issu
         writers.runtimes = raw.runtimes.map_or(writers.runtimes, |writer| writer.0);
         writers.unowned = raw.unowned.map_or(writers.unowned, |writer| writer.0);
     }
+    for (item, guardian) in raw.yield_to.iter().flatten().enumerate() {
+        if safety.yield_to.contains(&guardian.0) {
+            let message = format!("`{}` stands here twice", guardian.0.name());
+            issues.add(&at.key("yield_to").index(item), message, "expected each once");
+            continue;
+        }
+        safety.yield_to.push(guardian.0);
+    }
     if let Some(longest) = raw.freeze_max {
         safety.freeze_max = longest.0;
         if longest.0.is_zero() || longest.0 > LONGEST_FREEZE {

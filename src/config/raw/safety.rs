@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::rules::RawMatcher;
 use super::scalars::{RawAtMost, RawCount, RawDuration, RawText};
 use crate::enforce::safety::Writer;
+use crate::enforce::yielding::Guardian;
 use crate::policy::rule::Mode;
 
 /// `safety:`
@@ -16,6 +17,7 @@ pub(in crate::config) struct RawSafety {
     pub(in crate::config) protect: Option<Vec<RawMatcher>>,
     pub(in crate::config) kill_budget: Option<RawKillBudget>,
     pub(in crate::config) writers: Option<RawWriters>,
+    pub(in crate::config) yield_to: Option<Vec<RawGuardian>>,
     pub(in crate::config) freeze_max: Option<RawDuration>,
     pub(in crate::config) journal: Option<String>,
     pub(in crate::config) audit: Option<RawAudit>,
@@ -78,5 +80,13 @@ super::named! {
     RawPlainWriter: Writer {
         "cgroupfs" = Writer::Cgroupfs,
         "refuse" = Writer::Refuse,
+    }
+}
+
+super::named! {
+    /// Who else looks after memory.
+    RawGuardian: Guardian {
+        "systemd-oomd" = Guardian::SystemdOomd,
+        "oomd" = Guardian::Oomd,
     }
 }

@@ -48,9 +48,9 @@ impl<'a> View<'a> {
     }
 }
 
-/// Whether a cgroup may not be touched, whatever it does. It is asked of candidates only. What it answers must follow from
+/// Whether a policy may not touch a cgroup, whatever it does. It is asked of candidates only. What it answers must follow from
 /// the configuration and the host, not from decisions: the engine stays replayable.
-pub type Untouchable<'a> = &'a dyn Fn(&Identity) -> bool;
+pub type Untouchable<'a> = &'a dyn Fn(&Policy, &Identity) -> bool;
 
 /// A living cgroup, at its place in the order of paths.
 #[derive(Clone, Debug)]
@@ -197,7 +197,7 @@ impl Engine {
     /// Between two passes only those targets are looked at whose condition something that was read anew can change; the time
     /// of all others, for a next step or an end, is looked at in the next pass.
     pub fn evaluate(&mut self, view: &View<'_>) -> &[Decision] {
-        self.evaluate_sparing(view, &|_| false)
+        self.evaluate_sparing(view, &|_, _| false)
     }
 
     /// The same, where some cgroups may not be touched: see [`Untouchable`].

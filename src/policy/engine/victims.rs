@@ -82,7 +82,7 @@ impl Chosen {
             if barred.is_none() && !evidence::holds(watched, at, sight) {
                 continue;
             }
-            if worthy && untouchable(sight.identity(watched.entries[at].place)) {
+            if worthy && untouchable(&watched.policy, sight.identity(watched.entries[at].place)) {
                 if !std::mem::replace(&mut watched.entries[at].told, true) {
                     say(watched, at, Verdict::Act { step: 0 }, Vec::new());
                 }
