@@ -222,12 +222,13 @@ fn one_cgroup_to_the_letter() {
     let expected = format!(
         "\
 /web.slice/api.service
-  id        {id}
-  unit      api.service
-  slice     web.slice
-  state     populated, frozen
-  parent    /web.slice
-  children  0
+  id          {id}
+  managed by  nobody, written through cgroupfs
+  unit        api.service
+  slice       web.slice
+  state       populated, frozen
+  parent      /web.slice
+  children    0
 
 Hierarchies
   VERSION  CONTROLLERS  FOR CHILDREN  DIRECTORY
@@ -320,7 +321,10 @@ fn a_group_without_files_is_shown_with_what_there_is() {
     assert!(out.contains("  memory.max           -       200M      100M  /web.slice\n"), "{out}");
     assert!(!out.contains("Events") && !out.contains("Pressure"), "absent is no zero:\n{out}");
     let (bare, id) = (shown(&tree, &["inspect", "/bare", "-i", "0"]), tree.id("/bare"));
-    assert!(bare.starts_with(&format!("/bare\n  id        {id}\n  parent    /\n  children  0\n")), "{bare}");
+    let head = format!(
+        "/bare\n  id          {id}\n  managed by  nobody, written through cgroupfs\n  parent      /\n  children    0\n"
+    );
+    assert!(bare.starts_with(&head), "{bare}");
 }
 
 #[test]
@@ -333,7 +337,11 @@ fn documents_have_stable_keys() {
     let paths: Vec<&str> =
         once["cgroups"].as_array().expect("a list").iter().filter_map(|c| c["path"].as_str()).collect();
     assert_eq!(paths, ["/", "/bare", "/web.slice", "/web.slice/api.service", "/web.slice/db.service"]);
-    assert_eq!(keys(&once["cgroups"][3]), ["age_seconds", "id", "path", "slice", "unit", "values"]);
+    assert_eq!(
+        keys(&once["cgroups"][3]),
+        ["age_seconds", "id", "manager", "path", "slice", "unit", "values"]
+    );
+    assert_eq!(once["cgroups"][3]["manager"]["kind"], "unowned", "systemd does not run below this root");
     assert_eq!(once["cgroups"][3]["values"]["memory.high"], 94_371_840);
     assert_eq!(once["cgroups"][3]["values"]["memory.max"], "max");
     assert_eq!(keys(&once["cgroups"][1]["values"]), Vec::<&str>::new(), "absent has no key");
@@ -346,7 +354,17 @@ fn documents_have_stable_keys() {
     let one = json(&shown(&tree, &["inspect", "-J", "--no-rates", "41"]));
     assert_eq!(
         keys(&one),
-        ["cgroup", "hierarchies", "process", "process_count", "processes", "timestamp_seconds", "version"]
+        [
+            "cgroup",
+            "hierarchies",
+            "manager",
+            "process",
+            "process_count",
+            "processes",
+            "timestamp_seconds",
+            "version",
+            "writer"
+        ]
     );
     assert_eq!(one["process"]["cgroups"][0]["path"], "/web.slice/api.service");
     assert_eq!(one["processes"][0]["command"], "api");

@@ -3,7 +3,7 @@
 from grafana import BY_HOST, ORANGE, RED, YELLOW, dashboard, heatmap, quantile, row, stat, steps, table, timeseries
 
 DECIDED = "increase(stockade_decisions_total{@}[$__range])"
-HELD_BACK = "protected|cooldown|budget|not_owner"
+HELD_BACK = "protected|cooldown|budget|kill_loop|yielded|not_owner"
 WRONG = "failed|timed_out|unsupported|vanished"
 
 
@@ -22,8 +22,8 @@ NOW = row(
          (decisions('outcome="applied"'), "applied"), width=3, decimals=0),
     stat("Only tried", "Decisions of the time shown that a dry run wrote down and did not carry out.", "short",
          (decisions('outcome="dry_run"'), "tried"), width=3, decimals=0),
-    stat("Held back", "Decisions of the time shown that a guard rail refused: protected, cooldown, budget, not the "
-         "owner.", "short", (decisions(f'outcome=~"{HELD_BACK}"'), "held back"), width=3,
+    stat("Held back", "Decisions of the time shown that a guard rail refused: protected, cooldown, budget, a kill "
+         "loop, left to others, not the owner.", "short", (decisions(f'outcome=~"{HELD_BACK}"'), "held back"), width=3,
          thresholds=steps((0.5, YELLOW)), decimals=0),
     stat("Went wrong", "Decisions of the time shown that were to be carried out and were not: failed, timed out, not "
          "possible on this host, or the cgroup was gone.", "short", (decisions(f'outcome=~"{WRONG}"'), "went wrong"),

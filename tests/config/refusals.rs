@@ -664,6 +664,14 @@ fn safety() {
             &["1:36 [0s] a budget for no time bounds nothing | expected longer than 0s, such as `10m`"],
         ),
         (
+            "safety: {yield_to: [systemd-oomd, earlyoom]}\n".to_owned(),
+            &["1:35 [earlyoom] unknown name `earlyoom` | expected one of: systemd-oomd, oomd"],
+        ),
+        (
+            "safety: {yield_to: [oomd, systemd-oomd, oomd]}\n".to_owned(),
+            &["1:41 [oomd] `oomd` stands here twice | expected each once"],
+        ),
+        (
             "safety: {writers: {runtimes: dbus}}\n".to_owned(),
             &["1:30 [dbus] unknown name `dbus` | expected one of: cgroupfs, refuse"],
         ),
@@ -702,7 +710,7 @@ fn safety() {
         (
             "safety: {scop: []}\n".to_owned(),
             &[
-                "1:10 [scop] unknown key `scop` | expected one of: mode, scope, protect, kill_budget, writers, freeze_max, journal, audit; did you mean `scope`?",
+                "1:10 [scop] unknown key `scop` | expected one of: mode, scope, protect, kill_budget, writers, yield_to, freeze_max, journal, audit; did you mean `scope`?",
             ],
         ),
         (

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stockade::config::{self, Users};
 use stockade::enforce::safety::{Budget, Safety, Writer};
+use stockade::enforce::yielding::Guardian;
 use stockade::model::{IoRate, Knob, Limit, OwnerLabel, Value};
 use stockade::policy::condition::{Compare, Condition, Of, Test, Threshold};
 use stockade::policy::rule::{
@@ -27,6 +28,7 @@ safety:
   protect: [{path: /init.scope}, {unit: sshd.service}]
   kill_budget: {host: {max: 5}, target: {per: 1m}}
   writers: {systemd: cgroupfs, unowned: refuse}
+  yield_to: [oomd, systemd-oomd]
   freeze_max: 45s
   journal: /j
   audit: {path: /log/audit.jsonl, max_size: 1MiB, keep: 9}
@@ -74,6 +76,7 @@ fn the_guard_rails_are_as_written() {
     assert_eq!(safety.kill_target, Budget { max: 1, per: seconds(60) });
     let writers = (safety.writers.systemd, safety.writers.runtimes, safety.writers.unowned);
     assert_eq!(writers, (Writer::Cgroupfs, Writer::Refuse, Writer::Refuse));
+    assert_eq!(safety.yield_to, [Guardian::Oomd, Guardian::SystemdOomd]);
     assert_eq!((safety.freeze_max, safety.journal.as_path()), (seconds(45), Path::new("/j")));
     assert_eq!(safety.audit.path.as_deref(), Some(Path::new("/log/audit.jsonl")));
     assert_eq!((safety.audit.max_size, safety.audit.keep), (MIB, 9));
@@ -264,7 +267,7 @@ fn a_rule_is_found_by_its_name() {
     let places = parse(WHOLE).unwrap().places;
     let shown: Vec<String> =
         places.iter().map(|(name, place)| format!("{name} {}:{}", place.line, place.column)).collect();
-    assert_eq!(shown, ["batch-cap 12:11", "batch-runaway 20:11"]);
+    assert_eq!(shown, ["batch-cap 13:11", "batch-runaway 21:11"]);
     assert!(places.values().all(|place| place.file == Path::new("s.yaml")));
 }
 

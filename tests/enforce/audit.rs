@@ -10,9 +10,9 @@ use stockade::enforce::apply::{DriftAnswer, DriftSeen, ForeignWriter};
 use stockade::enforce::audit::{AuditLog, path_of, read};
 use stockade::enforce::journal::{Damage, Fate, Recovered, Recovery};
 use stockade::enforce::notify::Notified;
-use stockade::enforce::order::{Change, Deed, Done, Order, Outcome};
+use stockade::enforce::order::{Change, Deed, Done, Order, Outcome, Through};
 use stockade::enforce::ownership::Ownership;
-use stockade::enforce::safety::{Audit, Safety};
+use stockade::enforce::safety::{self, Audit, Safety};
 use stockade::enforce::stats::Stats;
 use stockade::model::{Identity, Knob, Limit, OwnerLabel, Value, Writer};
 use stockade::policy::condition::Truth;
@@ -65,7 +65,10 @@ fn done() -> Done {
     let change = Change { knob: Knob::MemoryMax, before: Value::Limit(Limit::Max), after: Value::of(4096) };
     let (outcome, detail) = (Outcome::Applied, "as \"said\"".to_owned());
     Done {
-        through: None,
+        through: Some(Through {
+            owner: Ownership::Systemd { unit: "a.service".into() },
+            writer: safety::Writer::Dbus,
+        }),
         order: Arc::new(order),
         outcome,
         detail,
@@ -89,6 +92,8 @@ fn a_decision_is_told_whole() {
         "id": 3,
         "policy": "rule",
         "target": {"cgroup": "/a\u{fffd}0a", "id": 7, "owner": {"unit": "a.service"}},
+        "owner": {"kind": "systemd", "unit": "a.service"},
+        "writer": "dbus",
         "conditions": [{
             "signal": "memory.current", "of": "/a", "value": 7.5, "compare": "above", "threshold": null,
             "held_seconds": 1.5, "for_seconds": 1.0, "truth": "unknown",

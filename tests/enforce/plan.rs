@@ -388,6 +388,99 @@ fn kills_stop_at_the_budget_and_a_dry_run_has_its_own() {
     }
 }
 
+#[test]
+fn what_comes_back_after_each_kill_is_a_loop() {
+    let mut stage = Stage::new();
+    let mut guard = Guard::new(enforcing());
+    go(stage.plan(&mut guard, "/a", KILL));
+    let (outcome, _) = refused(stage.plan(&mut guard, "/a", KILL));
+    assert_eq!(outcome, Outcome::Budget, "the same cgroup stands there: the kill did not end it");
+    let place = stage.snapshot.cgroups.iter().position(|cgroup| &*cgroup.identity.path == b"/a").unwrap();
+    let old = &stage.snapshot.cgroups[place].identity;
+    let again = Identity { id: 77, ..(**old).clone() };
+    stage.snapshot.cgroups[place].identity = Arc::new(again);
+    for wish in [KILL, Wish::Restart, Wish::Stop] {
+        let (outcome, reason) = refused(stage.plan(&mut guard, "/a", wish));
+        assert_eq!(outcome, Outcome::KillLoop);
+        assert!(reason.contains("killed as cgroup 2 and is there again as 77"), "{reason}");
+        assert!(reason.contains("`Restart=`") && reason.contains("`stop`"), "{reason}");
+    }
+    // What a former program killed has no number: the budget is what is known.
+    let mut next = Guard::new(enforcing());
+    next.remember(&[(b"/a"[..].into(), Duration::ZERO)], Duration::from_secs(100));
+    assert_eq!(refused(stage.plan(&mut next, "/a", KILL)).0, Outcome::Budget);
+}
+
+#[test]
+fn what_others_look_after_is_left_to_them() {
+    let mut stage = Stage::new();
+    let mut guard = Guard::new(enforcing());
+    let area = Area::At(b"/a/b"[..].into());
+    let because = "b.slice has ManagedOOMSwap=kill".to_owned();
+    stage.yielding.charges = vec![Charge { guardian: Guardian::SystemdOomd, area, because }];
+    let set_to = |knob| set(knob, Amount::Fixed(Value::of(9000)), None);
+    for wish in [
+        KILL,
+        Wish::Freeze,
+        Wish::Restart,
+        Wish::Stop,
+        set_to(Knob::MemoryHigh),
+        set_to(Knob::MemoryMax),
+        set_to(Knob::MemorySwapMax),
+    ] {
+        let (outcome, reason) = refused(stage.plan(&mut guard, "/a/b/c", wish.clone()));
+        assert_eq!(outcome, Outcome::Yielded, "{wish:?}");
+        assert_eq!(
+            reason,
+            "`safety.yield_to` leaves /a/b/c to systemd-oomd: b.slice has ManagedOOMSwap=kill"
+        );
+    }
+    for wish in [
+        Wish::Notify(Notify::default()),
+        Wish::Reclaim(Amount::Fixed(Value::of(5))),
+        Wish::Thaw,
+        Wish::Undo,
+        set_to(Knob::MemoryLow),
+        set_to(Knob::CpuWeight),
+        set_to(Knob::PidsMax),
+    ] {
+        go(stage.plan(&mut guard, "/a/b/c", wish));
+    }
+    // A person means it.
+    let by_hand = Request { by_hand: true, ..request(&stage.snapshot, "/a/b/c", Wish::Freeze) };
+    go(guard.plan(&by_hand, &stage.facts(100)));
+    // Who stops what is above stops them too; who limits it does not.
+    let child = stage.snapshot.find(b"/a/b/c").unwrap();
+    let identity = (*child.identity).clone();
+    stage.below = Ok(vec![Below { identity, ownership: Ownership::Unowned }]);
+    let (outcome, reason) = refused(stage.plan(&mut guard, "/a", Wish::Freeze));
+    assert_eq!(outcome, Outcome::Yielded);
+    assert!(reason.ends_with("; it is below /a"), "{reason}");
+    go(stage.plan(&mut guard, "/a", set_to(Knob::MemoryMax)));
+    stage.yielding = Yielding::unknown(&[Guardian::Oomd], "the bus is gone");
+    let (outcome, reason) = refused(stage.plan(&mut guard, "/a-b", Wish::Freeze));
+    assert_eq!(outcome, Outcome::Yielded, "what cannot be told is left alone");
+    assert!(reason.contains("the bus is gone"), "{reason}");
+}
+
+#[test]
+fn a_policy_passes_over_what_it_would_leave_to_others() {
+    let mut stage = Stage::new();
+    let guard = Guard::new(enforcing());
+    stage.yielding = Yielding::unknown(&[Guardian::Oomd], "the bus is gone");
+    let target = Arc::clone(&stage.snapshot.find(b"/a").unwrap().identity);
+    let step = |action| Step { action, ttl: None, relieved_within: Duration::ZERO };
+    let cpu = Setting { knob: Knob::CpuWeight, amount: Amount::Fixed(Value::of(9)), at_least: None };
+    let notify = || step(Action::Notify(Notify::default()));
+    for (steps, passed_over) in [
+        (vec![notify(), step(Action::Freeze), step(Action::Stop)], true),
+        (vec![step(Action::Set(vec![cpu])), step(Action::Freeze)], false),
+        (vec![notify()], false),
+    ] {
+        assert_eq!(guard.is_untouchable(&policy(steps), &target, &stage.facts(100)), passed_over);
+    }
+}
+
 fn policy(steps: Vec<Step>) -> Arc<Policy> {
     Arc::new(Policy {
         name: "policy".into(),
