@@ -227,6 +227,8 @@ fn a_systemd_that_refuses_forgets_or_keeps_silent_is_an_outcome() {
     let fault = held.restart(Duration::from_millis(300)).expect_err("nobody answers");
     assert_eq!(fault.outcome, Outcome::TimedOut, "{fault}");
     assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+    host.systemd.feel(Mood::Slow);
+    held.write(&Knob::PidsMax, &Value::of(9)).expect("it is waited for");
     host.systemd.feel(Mood::Willing);
     host.systemd.forget("stockade-a.service");
     assert_eq!(set().outcome, Outcome::Vanished);
@@ -246,15 +248,15 @@ fn a_bus_that_went_and_came_is_found_again_and_a_systemd_that_starts_anew_is_wai
     host.systemd.enter();
     held.write(&Knob::PidsMax, &Value::of(7)).expect("it is found again");
     host.systemd.leave();
+    let before = host.systemd.connections();
     std::thread::scope(|scope| {
         let written = scope.spawn(|| {
             let by_owner = host.by_owner();
             let held = by_owner.open(&host.identity(&path))?;
             held.write(&Knob::PidsMax, &Value::of(6))
         });
-        // It asks while nobody is there; the bus tells it so each time.
-        std::thread::sleep(Duration::from_millis(200));
-        assert!(!written.is_finished(), "nobody is on the bus");
+        eventually("it is on the bus, and asks", || (host.systemd.connections() > before).then_some(()));
+        assert!(!written.is_finished(), "nobody is there who could have answered");
         host.systemd.enter();
         assert_eq!(written.join().expect("a thread"), Ok(()));
     });
@@ -288,6 +290,7 @@ const KILLER: &str = "policies:
   - name: killer
     match: {path: \"@/*\"}
     when: {signal: pids.current, above: 0}
+    victim: {rank: [pids.current], max: 9}
     steps: [{kill: {signal: KILL}}]
     cooldown: {target: 0s, host: 0s}
 ";
@@ -325,16 +328,32 @@ fn what_systemd_oomd_looks_after_is_left_to_it_until_it_no_longer_does() {
     host.unit("stockade-a.service");
     host.systemd.property("stockade-a.service", "ManagedOOMMemoryPressure", "kill");
     host.ground.sleeper("stockade-a.service");
-    let daemon = host.daemon("mode: enforce\n  yield_to: [systemd-oomd]", KILLER);
+    let rules =
+        format!("limits: [{{name: cap, match: {{path: \"@/*\"}}, set: {{memory.max: 3GiB}}}}]\n{KILLER}");
+    let daemon = host.daemon("mode: enforce\n  yield_to: [systemd-oomd]", &rules);
     let why = eventually("it is left to systemd-oomd", || {
         let told = said(&host.ground.command("explain", "stockade-a.service", &[]));
         told.contains("has ManagedOOMMemoryPressure=kill").then_some(told)
     });
     assert!(why.contains("yielded: `safety.yield_to` leaves"), "{why}");
     host.decision("yielded");
+    // A unit that came later is asked about, and is nobody else's.
+    host.unit("stockade-b.service");
+    host.ground.sleeper("stockade-b.service");
+    eventually("it is ended", || (!host.ground.is_populated("stockade-b.service")).then_some(()));
     assert!(host.ground.is_populated("stockade-a.service"));
+    let cap = |path: &str| {
+        host.ground.audit().into_iter().rfind(|line| {
+            line["policy"] == "cap"
+                && line["target"]["cgroup"].as_str().is_some_and(|cgroup| cgroup.ends_with(path))
+        })
+    };
+    assert_eq!(cap("stockade-a.service").expect("it was tried")["outcome"], "yielded");
+    eventually("a limit that was only not known to be allowed is set", || {
+        (cap("stockade-b.service")?["outcome"] == "applied").then_some(())
+    });
     host.systemd.property("systemd-oomd.service", "ActiveState", "inactive");
-    host.decision("applied");
+    eventually("it is ended", || (!host.ground.is_populated("stockade-a.service")).then_some(()));
     stop(daemon);
 }
 
@@ -356,4 +375,28 @@ fn when_it_cannot_be_told_what_is_left_to_others_nobody_is_killed() {
     fs::write(host.systemd.root().join("etc/oomd.json"), rules).expect("a file");
     host.decision("applied");
     stop(daemon);
+}
+
+#[test]
+fn a_silent_systemd_holds_nobody_else_up_and_is_tried_again() {
+    let host = Host::new("bus-stuck");
+    host.unit("stockade-a.service");
+    host.ground.group.child("free");
+    host.systemd.feel(Mood::Silent);
+    let rules = "limits: [{name: cap, match: {path: \"@/*\"}, set: {pids.max: 300}}]\n";
+    let daemon = host.daemon("mode: enforce", rules);
+    let line = host.decision("timed_out");
+    assert!(line["target"]["cgroup"].as_str().expect("text").ends_with("stockade-a.service"), "{line}");
+    let first =
+        host.ground.audit().into_iter().find(|line| line["kind"] == "decision").expect("the other one");
+    assert!(first["target"]["cgroup"].as_str().expect("text").ends_with("free"), "{first}");
+    assert_eq!((&first["outcome"], &first["writer"]), (&"applied".into(), &"cgroupfs".into()), "{first}");
+    assert_eq!(first["owner"], serde_json::json!({"kind": "unowned"}));
+    host.systemd.feel(Mood::Willing);
+    eventually("it is set as well", || (host.ground.pids("stockade-a.service") == "300").then_some(()));
+    stop(daemon);
+    assert_eq!(host.ground.pids("stockade-a.service"), "max", "and put back at the end");
+    assert!(
+        !host.systemd.run().join("systemd/system.control/stockade-a.service.d/50-TasksMax.conf").exists()
+    );
 }

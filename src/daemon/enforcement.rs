@@ -164,7 +164,7 @@ impl Judge {
         }
     }
 
-    /// Tries standing limits again that the kernel did not take.
+    /// Tries standing limits again that came to nothing.
     fn try_again(&mut self, view: &View<'_>) {
         for (rule, target) in self.retries.due(view.at) {
             match self.standing.keeps(&rule, &target).map(Arc::clone) {

@@ -1,7 +1,8 @@
-//! Standing limits that the kernel did not take are tried again.
+//! Standing limits that came to nothing are tried again.
 //!
 //! On a host with several hierarchies a cgroup is made in one after the other, and its birth is seen at the first: a limit
-//! may come before its control does. And what the kernel, or a full disk under the journal, refuses now may pass later.
+//! may come before its control does. What the kernel, or a full disk under the journal, refuses now may pass later, and what is
+//! left to others may no longer be, or only not be known yet.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -55,7 +56,10 @@ impl Retries {
         let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
         for (rule, target, outcome) in told {
             let known = self.again.iter().position(|each| each.rule == rule && each.target == target);
-            let refused = matches!(outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported);
+            let refused = matches!(
+                outcome,
+                Outcome::Failed | Outcome::TimedOut | Outcome::Unsupported | Outcome::Yielded
+            );
             let tries = known.map_or(0, |at| self.again.swap_remove(at).tries + 1);
             let hopeless = outcome == Outcome::Unsupported && tries >= MOST_UNSUPPORTED;
             if refused && !hopeless && self.again.len() < MOST {

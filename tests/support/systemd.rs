@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -43,8 +44,10 @@ pub enum Mood {
     Silent,
     /// polkit is against it.
     Denying,
-    /// It takes orders, and knows the property as little as the method.
+    /// It is of a version that knows no order.
     Ignorant,
+    /// It answers questions and orders after a second.
+    Slow,
 }
 
 #[derive(Debug, Default)]
@@ -163,6 +166,21 @@ impl Systemd {
         }
     }
 
+    /// How many are connected to the bus, whoever asks here among them.
+    pub fn connections(&self) -> usize {
+        let address = format!("unix:path={}", self.run().join("dbus/system_bus_socket").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let names: Vec<String> = runtime.block_on(async {
+            let connection = connection::Builder::address(&*address).expect("an address");
+            let connection = connection.build().await.expect("the bus takes connections");
+            let bus = "org.freedesktop.DBus";
+            let reply =
+                connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "ListNames", &());
+            reply.await.expect("the bus answers").body().deserialize().expect("names")
+        });
+        names.iter().filter(|name| name.starts_with(':')).count()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,6 +191,7 @@ impl Systemd {
         self.state().units.insert(name.to_owned(), unit);
         self.property(name, "ActiveState", "active");
         self.property(name, "TasksMax", u64::MAX);
+        self.property(name, "MemoryMax", u64::MAX);
         self.property(name, "DropInPaths", Vec::<String>::new());
     }
 
@@ -210,6 +229,10 @@ type Refusal = (&'static str, String);
 const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
 async fn answer(connection: &Connection, call: &Message, state: &Mutex<State>, run: &Path) {
+    let mood = state.lock().unwrap_or_else(PoisonError::into_inner).mood;
+    if mood == Mood::Slow {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     let header = call.header();
     let member = header.member().map(|name| name.to_string()).unwrap_or_default();
     let path = header.path().map(|path| path.to_string()).unwrap_or_default();
@@ -217,7 +240,7 @@ async fn answer(connection: &Connection, call: &Message, state: &Mutex<State>, r
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let order =
             !["Get", "GetAll", "GetUnit", "GetUnitByControlGroup", "ListUnitsByPatterns"].contains(&&*member);
-        match state.mood {
+        match mood {
             Mood::Silent => return,
             Mood::Denying if order => {
                 Err(("org.freedesktop.DBus.Error.AccessDenied", "polkit says no".to_owned()))
@@ -353,13 +376,16 @@ impl State {
     fn set(&mut self, name: &str, property: &str, value: OwnedValue, run: &Path) -> Result<(), Refusal> {
         self.find(name)?;
         let unit = self.units.get_mut(name).expect("it was found");
-        if property == "TasksMax" {
-            let number = u64::try_from(&value).expect("a number");
-            let text = if number == u64::MAX { "max".to_owned() } else { number.to_string() };
-            for file in unit.directories.iter().map(|directory| directory.join("pids.max")) {
-                if file.exists() {
-                    fs::write(file, &text).expect("the kernel takes it");
-                }
+        let number = u64::try_from(&value).ok().filter(|number| *number != u64::MAX);
+        let files: &[(&str, &str)] = match property {
+            "TasksMax" => &[("pids.max", "max")],
+            "MemoryMax" => &[("memory.max", "max"), ("memory.limit_in_bytes", "-1")],
+            _ => &[],
+        };
+        for directory in &unit.directories {
+            for (file, none) in files.iter().filter(|(file, _)| directory.join(file).exists()) {
+                let text = number.map_or_else(|| (*none).to_owned(), |number| number.to_string());
+                fs::write(directory.join(file), text).expect("the kernel takes it");
             }
         }
         unit.properties.insert(property.to_owned(), value);
