@@ -6,10 +6,11 @@ import time
 import traceback
 
 sys.path.insert(0, "/scenarios")
+import cooperation
 import runtimes
 from support import Absent, Failed, call
 
-SCENARIOS = {**runtimes.SCENARIOS}
+SCENARIOS = {**runtimes.SCENARIOS, **cooperation.SCENARIOS}
 
 
 def say(**row) -> None:
