@@ -141,6 +141,10 @@ impl Reporter {
             return;
         }
         for change in written.changes.iter().filter(|change| !held.contains(&change.knob)) {
+            if change.after.is_none() {
+                // Nobody wrote it: its controller was switched off for the cgroup.
+                continue;
+            }
             let (before, after) = (change.before.as_ref(), change.after.as_ref());
             self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
         }

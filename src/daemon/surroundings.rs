@@ -156,6 +156,11 @@ impl Surroundings {
         Ok(below.collect())
     }
 
+    /// Whether a cgroup is gone, or another one has its name.
+    pub fn is_gone(&self, target: &Identity) -> bool {
+        matches!(self.control.open(target), Err(ControlError::Vanished))
+    }
+
     /// Looks again who lives where, if that was long ago.
     pub fn refresh(&mut self) {
         let now = self.now();

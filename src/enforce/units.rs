@@ -260,7 +260,14 @@ impl Held for Owned {
     fn restore(&self, saved: &Saved) -> Result<(), Fault> {
         match (kept(saved), &self.systemd) {
             (None, _) => Held::restore(&self.target, saved),
-            (Some(kept), Some(systemd)) => systemd.put_back(&kept, &|| true),
+            (Some(kept), Some(systemd)) => {
+                systemd.put_back(&kept, &|| true)?;
+                // A set of memory nodes that is empty again is not written by systemd.
+                match Target::read(&self.target, &saved.knob) {
+                    Ok(now) if now != saved.value => Held::write(&self.target, &saved.knob, &saved.value),
+                    _ => Ok(()),
+                }
+            }
             (Some(kept), None) => {
                 let what =
                     format!("{} of {} was set through systemd, which does not run", kept.property, kept.unit);
