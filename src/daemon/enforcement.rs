@@ -23,7 +23,7 @@ use crate::enforce::apply::{Enforcer, ForeignWriter};
 use crate::enforce::ledger::key_of;
 use crate::enforce::plan::{BY_HAND, Guard, Planned, Request, Wish};
 use crate::metrics::Enforcement as Told;
-use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
+use crate::model::{Cgroup, Host, Identity, Knob, KnobChange, Snapshot};
 use crate::policy::decision::Decision;
 use crate::policy::engine::{Engine, View};
 use crate::policy::rule::Mode;
@@ -240,7 +240,8 @@ impl Judge {
             || self.engine.is_about(&written.cgroup.path)
             || self.standing.keeping(&written.cgroup).next().is_some();
         if concerned {
-            self.reporter.written(written, &writer, &held);
+            let told = |change: &KnobChange| self.surroundings.told(&written.cgroup, change);
+            self.reporter.written(written, &writer, |change| held.contains(&change.knob) || told(change));
         }
         let knobs: Vec<Knob> = match &*written.file {
             "cpuset.cpus" => vec![Knob::CpusetCpus],

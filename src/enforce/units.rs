@@ -7,9 +7,9 @@
 //! before. So a claim on a cgroup that is gone is still put back, by the unit's name, unless somebody claims the same
 //! control of the cgroup that the unit has now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::actuator::{Actuator, Fault, Held, Saved};
 use super::order::Outcome;
@@ -37,6 +37,9 @@ impl From<BusError> for Fault {
     }
 }
 
+/// How long a write by systemd is remembered as one for this program: longer than from one pass to the next.
+const REMEMBERED: Duration = Duration::from_secs(90);
+
 /// Opens cgroups by their owners.
 #[derive(Debug)]
 pub struct ByOwner {
@@ -51,6 +54,17 @@ struct Systemd {
     manager: Manager,
     /// By unit and property. Held while one is written: one write at a time.
     set: Mutex<HashMap<(String, String), Mine>>,
+    /// What it was told to write lately, the oldest first.
+    told: Mutex<VecDeque<Told>>,
+}
+
+/// One write that systemd did for this program.
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    cgroup: String,
+    knob: Knob,
+    value: Value,
 }
 
 /// A property that is ours.
@@ -74,7 +88,8 @@ impl ByOwner {
     /// Opens nothing yet. Without a line to systemd everything is the kernel's.
     #[must_use]
     pub fn new(control: Arc<Control>, systemd: Option<Manager>, writers: Writers) -> Self {
-        let systemd = systemd.map(|manager| Arc::new(Systemd { manager, set: Mutex::default() }));
+        let systemd = systemd
+            .map(|manager| Arc::new(Systemd { manager, set: Mutex::default(), told: Mutex::default() }));
         Self { control, systemd, writers: Mutex::new(writers) }
     }
 
@@ -89,6 +104,16 @@ impl ByOwner {
         self.systemd.is_some()
             && lock(&self.writers).systemd == Writer::Dbus
             && Ownership::of(identity, true) == Ownership::Systemd
+    }
+
+    /// Whether systemd wrote this because this program had told it so.
+    #[must_use]
+    pub fn told(&self, cgroup: &[u8], knob: &Knob, value: &Value) -> bool {
+        self.systemd.as_ref().is_some_and(|systemd| {
+            let told = lock(&systemd.told);
+            told.iter()
+                .any(|told| told.cgroup.as_bytes() == cgroup && told.knob == *knob && told.value == *value)
+        })
     }
 
     /// The unit whose own cgroup this is, where systemd is to be asked for it.
@@ -153,7 +178,7 @@ impl Actuator for ByOwner {
 
     fn put_back_outlived(&self, saved: &Saved, still: &dyn Fn() -> bool) -> Result<(), Fault> {
         let (Some(systemd), Some(kept)) = (&self.systemd, kept(saved)) else { return Ok(()) };
-        match systemd.put_back(&kept, still) {
+        match systemd.put_back(&kept, &saved.knob, still) {
             Err(fault) if fault.outcome == Outcome::Vanished => Ok(()),
             other => other,
         }
@@ -161,41 +186,81 @@ impl Actuator for ByOwner {
 }
 
 impl Systemd {
-    fn put_back(&self, kept: &Kept, still: &dyn Fn() -> bool) -> Result<(), Fault> {
+    fn put_back(&self, kept: &Kept, knob: &Knob, still: &dyn Fn() -> bool) -> Result<(), Fault> {
         let mut set = lock(&self.set);
         if still() {
-            Unit::named(&self.manager, &kept.unit)?.restore(kept)?;
+            let unit = Unit::named(&self.manager, &kept.unit)?;
+            // It may be seen before the answer is here.
+            self.remember(&unit, knob, property::value(knob, &kept.setting));
+            unit.restore(kept)?;
             set.remove(&(kept.unit.clone(), kept.property.clone()));
         }
         Ok(())
     }
 
-    /// What a control of a unit was before this program set it.
-    fn original(&self, unit: &Unit, knob: &Knob) -> Result<Kept, Fault> {
-        let now = unit.keep(knob)?;
+    /// What a control of a unit was before this program set it: the property, and the control as `read` finds it.
+    fn original(
+        &self,
+        unit: &Unit,
+        knob: &Knob,
+        read: impl FnOnce() -> Result<Value, Fault>,
+    ) -> Result<(Kept, Value), Fault> {
         let mut set = lock(&self.set);
+        let now = unit.keep(knob)?;
         let key = (now.unit.clone(), now.property.clone());
         match set.get(&key) {
             // It is still what was set for the unit's cgroup before this one.
-            Some(mine) if mine.written == property::value(knob, &now.setting) => Ok(mine.original.clone()),
-            Some(_) => {
-                set.remove(&key);
-                Ok(now)
+            Some(mine) if mine.written == property::value(knob, &now.setting) => {
+                Ok((mine.original.clone(), property::value(knob, &mine.original.setting)))
             }
-            None => Ok(now),
+            _ => {
+                set.remove(&key);
+                Ok((now, read()?))
+            }
         }
     }
 
-    fn set(&self, unit: &Unit, knob: &Knob, value: &Value) -> Result<(), Fault> {
+    /// Sets a property, unless the control is that already and this program has no part in it.
+    fn set(&self, owned: &Owned, unit: &Unit, knob: &Knob, value: &Value) -> Result<(), Fault> {
         let mut set = lock(&self.set);
         let key = (unit.id.clone(), property::name(knob).to_owned());
-        let original = match set.remove(&key) {
+        let mine = set.remove(&key);
+        let before = owned.read(knob);
+        if mine.is_none() && before.as_ref() == Ok(value) {
+            return Ok(());
+        }
+        let original = match mine {
             Some(mine) => mine.original,
             None => unit.keep(knob)?,
         };
         // Noted first: what is written although no answer came is ours as well.
         set.insert(key, Mine { original, written: value.clone() });
-        Ok(unit.set(knob, value)?)
+        self.remember(unit, knob, value.clone());
+        unit.set(knob, value)?;
+        let after = Target::read(&owned.target, knob)?;
+        if after != *value {
+            self.remember(unit, knob, after.clone());
+        }
+        // On v1 systemd takes some properties and writes nothing.
+        if before.as_ref() == Ok(&after) && after != *value {
+            let what = format!(
+                "systemd took {} of {} and left the kernel's {knob} at {after}: this host's controller has no such thing",
+                property::name(knob),
+                unit.id
+            );
+            return Err(Fault::new(Outcome::Unsupported, what));
+        }
+        Ok(())
+    }
+
+    /// Remembers what the kernel's file is because systemd was told so: systemd is who writes it, and is seen to.
+    fn remember(&self, unit: &Unit, knob: &Knob, value: Value) {
+        let mut told = lock(&self.told);
+        let now = Instant::now();
+        while told.front().is_some_and(|told| now.duration_since(told.at) > REMEMBERED) {
+            told.pop_front();
+        }
+        told.push_back(Told { at: now, cgroup: unit.control_group.clone(), knob: knob.clone(), value });
     }
 }
 
@@ -213,11 +278,10 @@ impl Owned {
 impl Held for Owned {
     fn save(&self, knob: &Knob) -> Result<Saved, Fault> {
         let Some((systemd, unit)) = self.by_unit() else { return Held::save(&self.target, knob) };
-        let now = self.read(knob)?;
-        let kept = systemd.original(unit, knob)?;
+        let (kept, value) = systemd.original(unit, knob, || self.read(knob))?;
         // Another device name would lead to two lines for one disk, of which the last one counts.
         if matches!(knob, Knob::IoMax { .. })
-            && now != Value::Limit(Limit::Max)
+            && value != Value::Limit(Limit::Max)
             && property::value(knob, &kept.setting) == Value::Limit(Limit::Max)
         {
             let what = format!("{} limits this disk by another name: name it as its unit does", unit.id);
@@ -225,8 +289,6 @@ impl Held for Owned {
         }
         let raw =
             serde_json::to_string(&kept).map_err(|error| Fault::new(Outcome::Failed, error.to_string()))?;
-        let ours = lock(&systemd.set).contains_key(&(kept.unit.clone(), kept.property.clone()));
-        let value = if ours { property::value(knob, &kept.setting) } else { now };
         Ok(Saved { knob: knob.clone(), value, raw: raw.into() })
     }
 
@@ -241,27 +303,17 @@ impl Held for Owned {
     }
 
     fn write(&self, knob: &Knob, value: &Value) -> Result<(), Fault> {
-        let Some((systemd, unit)) = self.by_unit() else { return Held::write(&self.target, knob, value) };
-        let before = Target::read(&self.target, knob);
-        systemd.set(unit, knob, value)?;
-        let after = Target::read(&self.target, knob)?;
-        // On v1 systemd takes some properties and writes nothing.
-        if before.as_ref() == Ok(&after) && after != *value {
-            let what = format!(
-                "systemd took {} of {} and left the kernel's {knob} at {after}: this host's controller has no such thing",
-                property::name(knob),
-                unit.id
-            );
-            return Err(Fault::new(Outcome::Unsupported, what));
+        match self.by_unit() {
+            Some((systemd, unit)) => systemd.set(self, unit, knob, value),
+            None => Held::write(&self.target, knob, value),
         }
-        Ok(())
     }
 
     fn restore(&self, saved: &Saved) -> Result<(), Fault> {
         match (kept(saved), &self.systemd) {
             (None, _) => Held::restore(&self.target, saved),
             (Some(kept), Some(systemd)) => {
-                systemd.put_back(&kept, &|| true)?;
+                systemd.put_back(&kept, &saved.knob, &|| true)?;
                 // A set of memory nodes that is empty again is not written by systemd.
                 match Target::read(&self.target, &saved.knob) {
                     Ok(now) if now != saved.value => Held::write(&self.target, &saved.knob, &saved.value),

@@ -1,7 +1,7 @@
 //! One unit of systemd, and everything that is done to one.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -148,9 +148,6 @@ impl Unit {
             return Ok(());
         }
         for file in self.drop_ins(&kept.property)? {
-            // systemd says where it is for its own /run, which may be mounted elsewhere here.
-            let below = file.strip_prefix("/run").unwrap_or(&file);
-            let file = self.manager.run().join(below);
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     tracing::warn!(
@@ -277,15 +274,18 @@ impl Unit {
         self.manager.call(&call, &(&*self.id, true, vec![(property, value)])).map(drop)
     }
 
-    /// The drop-ins that set a property at run time.
+    /// The drop-ins that set a property at run time. systemd goes on listing one that was removed until its next reload.
     fn drop_ins(&self, property: &str) -> Result<Vec<PathBuf>, BusError> {
         let name = property::drop_in(property);
         let all: Vec<String> = self.get("DropInPaths", true)?;
-        let ours = all.into_iter().map(PathBuf::from).filter(|path| {
+        let ours = all.iter().map(Path::new).filter_map(|path| {
+            // It says where they are for its own /run, which may be elsewhere here.
+            let below = path.strip_prefix("/run").ok()?;
             // A transient unit has its drop-ins beside its own file.
             let runtime =
-                path.starts_with("/run/systemd/system.control") || path.starts_with("/run/systemd/transient");
-            runtime && path.file_name().is_some_and(|file| *file == *name)
+                below.starts_with("systemd/system.control") || below.starts_with("systemd/transient");
+            let file = self.manager.run().join(below);
+            (runtime && file.ends_with(&name) && file.exists()).then_some(file)
         });
         Ok(ours.collect())
     }
