@@ -48,6 +48,8 @@ pub enum Whom {
 pub struct Kept {
     /// The unit's name.
     pub unit: String,
+    /// Its cgroup at that time.
+    pub control_group: String,
     /// The property.
     pub property: String,
     /// What it was.
@@ -70,12 +72,12 @@ impl Unit {
         Ok(Self { manager, path: path.to_owned(), interface, id, control_group })
     }
 
-    /// The unit of this name, as long as it is loaded.
+    /// The unit of this name. One that has ended and was forgotten is read again: its drop-ins are still there.
     ///
     /// # Errors
-    /// See [`BusError`].
+    /// See [`BusError`]; whether there is such a unit at all shows when something is done to it.
     pub fn named(manager: &Manager, name: &str) -> Result<Self, BusError> {
-        let call = Call::manager("GetUnit", name);
+        let call = Call::manager("LoadUnit", name);
         let reply = manager.call(&call, &(name,))?;
         let path: OwnedObjectPath = read(&reply, &call)?;
         Self::at(manager.clone(), path.as_str(), name)
@@ -121,7 +123,13 @@ impl Unit {
         let property = property::name(knob);
         let setting = self.setting(knob)?;
         let drop_in = !self.drop_ins(property)?.is_empty();
-        Ok(Kept { unit: self.id.clone(), property: property.to_owned(), setting, drop_in })
+        Ok(Kept {
+            unit: self.id.clone(),
+            control_group: self.control_group.clone(),
+            property: property.to_owned(),
+            setting,
+            drop_in,
+        })
     }
 
     /// Sets a control's property until the next boot. systemd has written the kernel's file when this returns.
