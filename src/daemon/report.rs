@@ -19,7 +19,7 @@ use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
-use crate::model::{Identity, Knob, Writer};
+use crate::model::{Identity, Knob, KnobChange, Writer};
 use crate::policy::engine::{Engine, State};
 use crate::policy::rule::{Action, Policy, Rules};
 use crate::policy::standing::Standing;
@@ -135,12 +135,16 @@ impl Reporter {
         self.audit.reload(problem.map_or(Ok(()), Err));
     }
 
-    /// Somebody wrote a control. The audit has a drift for those that are held.
-    pub fn written(&self, written: &Written, writer: &ForeignWriter, held: &[Knob]) {
+    /// Somebody wrote a control. Those that are ours are told otherwise: as a drift, or as what was done.
+    pub fn written(&self, written: &Written, writer: &ForeignWriter, ours: impl Fn(&KnobChange) -> bool) {
         if written.writer == Writer::Own {
             return;
         }
-        for change in written.changes.iter().filter(|change| !held.contains(&change.knob)) {
+        // Nobody wrote a file that has come or gone: its controller was switched on or off for the cgroup. Of a device that
+        // has no limit there is no line.
+        let there = |change: &KnobChange| change.before.is_some() && change.after.is_some();
+        let is_write = |change: &KnobChange| there(change) || matches!(change.knob, Knob::IoMax { .. });
+        for change in written.changes.iter().filter(|change| is_write(change) && !ours(change)) {
             let (before, after) = (change.before.as_ref(), change.after.as_ref());
             self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
         }

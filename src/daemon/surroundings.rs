@@ -16,7 +16,7 @@ use crate::identify::identify;
 use crate::kernel::control::{Control, ControlError};
 use crate::kernel::layout::{Layout, Paths};
 use crate::kernel::owner::{self, Delegation};
-use crate::model::Identity;
+use crate::model::{Identity, KnobChange, Limit, Value};
 use crate::policy::engine::View;
 use crate::systemd::Manager;
 
@@ -182,6 +182,18 @@ impl Surroundings {
             Below { ownership: self.named(&identity), identity }
         });
         Ok(below.collect())
+    }
+
+    /// Whether systemd wrote a control because this program had told it so.
+    pub fn told(&self, cgroup: &Identity, change: &KnobChange) -> bool {
+        // A device without a line has no limit.
+        let after = change.after.as_ref().unwrap_or(&Value::Limit(Limit::Max));
+        self.actuator.as_ref().is_some_and(|actuator| actuator.told(&cgroup.path, &change.knob, after))
+    }
+
+    /// Whether a cgroup is gone, or another one has its name.
+    pub fn is_gone(&self, target: &Identity) -> bool {
+        matches!(self.control.open(target), Err(ControlError::Vanished))
     }
 
     /// Looks again who lives where, if that was long ago.

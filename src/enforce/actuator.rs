@@ -68,7 +68,7 @@ pub trait Held {
     }
     /// What a control is now, as the kernel rounded it.
     fn read(&self, knob: &Knob) -> Result<Value, Fault>;
-    /// Sets a control.
+    /// Sets a control. Where it is that already, and stays so, nothing need be written.
     fn write(&self, knob: &Knob, value: &Value) -> Result<(), Fault>;
     /// Puts a control back.
     fn restore(&self, saved: &Saved) -> Result<(), Fault>;

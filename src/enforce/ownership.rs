@@ -117,6 +117,13 @@ impl fmt::Display for Ownership {
     }
 }
 
+/// Whether a cgroup of this path can be a unit's, or be inside of one: by systemd's own rules for names.
+pub(super) fn may_be_units(path: &[u8]) -> bool {
+    const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
+    let is_kind = |name: &[u8]| KINDS.iter().any(|kind| name.ends_with(kind.as_bytes()));
+    path == b"/" || path.ends_with(b".slice") || path.split(|&byte| byte == b'/').any(is_kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +183,19 @@ mod tests {
             assert_eq!(owner.and_writer(&writers), line);
             assert_eq!(serde_json::to_string(&owner).expect("it is plain"), json);
         }
+    }
+
+    #[test]
+    fn units_are_asked_for_by_what_systemd_may_have_named() {
+        let units: [&[u8]; 5] = [
+            b"/",
+            b"/system.slice",
+            b"/system.slice/nginx.service",
+            b"/system.slice/nginx.service/worker",
+            b"/user.slice/user-1.slice/session-1.scope",
+        ];
+        assert!(units.iter().all(|path| may_be_units(path)));
+        let others: [&[u8]; 3] = [b"/docker/abc", b"/batch/job.1", b"/a.servicex"];
+        assert!(!others.iter().any(|path| may_be_units(path)));
     }
 }

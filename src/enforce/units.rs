@@ -7,13 +7,13 @@
 //! before. So a claim on a cgroup that is gone is still put back, by the unit's name, unless somebody claims the same
 //! control of the cgroup that the unit has now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::actuator::{Actuator, Fault, Held, Saved};
 use super::order::{Deed, Outcome, Through};
-use super::ownership::Ownership;
+use super::ownership::{Ownership, may_be_units};
 use super::safety::{Writer, Writers};
 use super::stats::lock;
 use crate::kernel::control::{Control, ControlError, Target};
@@ -37,6 +37,9 @@ impl From<BusError> for Fault {
         Self::new(outcome, error.to_string())
     }
 }
+
+/// How long a write by systemd is remembered as one for this program: longer than from one pass to the next.
+const REMEMBERED: Duration = Duration::from_secs(90);
 
 /// The line to the host's systemd, if that is its service manager.
 #[must_use]
@@ -67,6 +70,17 @@ struct Systemd {
     manager: Manager,
     /// By unit and property. Held while one is written: one write at a time.
     set: Mutex<HashMap<(String, String), Mine>>,
+    /// What it was told to write lately, the oldest first.
+    told: Mutex<VecDeque<Told>>,
+}
+
+/// One write that systemd did for this program.
+#[derive(Debug)]
+struct Told {
+    at: Instant,
+    cgroup: String,
+    knob: Knob,
+    value: Value,
 }
 
 /// A property that is ours.
@@ -91,7 +105,8 @@ impl ByOwner {
     /// Opens nothing yet. Without a line to systemd everything is the kernel's.
     #[must_use]
     pub fn new(control: Arc<Control>, systemd: Option<Manager>, writers: Writers) -> Self {
-        let systemd = systemd.map(|manager| Arc::new(Systemd { manager, set: Mutex::default() }));
+        let systemd = systemd
+            .map(|manager| Arc::new(Systemd { manager, set: Mutex::default(), told: Mutex::default() }));
         Self { control, systemd, writers: Mutex::new(writers) }
     }
 
@@ -106,6 +121,16 @@ impl ByOwner {
         self.systemd.is_some()
             && lock(&self.writers).systemd == Writer::Dbus
             && Ownership::named(identity, true).is_systemd()
+    }
+
+    /// Whether systemd wrote this because this program had told it so.
+    #[must_use]
+    pub fn told(&self, cgroup: &[u8], knob: &Knob, value: &Value) -> bool {
+        self.systemd.as_ref().is_some_and(|systemd| {
+            let told = lock(&systemd.told);
+            told.iter()
+                .any(|told| told.cgroup.as_bytes() == cgroup && told.knob == *knob && told.value == *value)
+        })
     }
 
     /// Who manages a cgroup. systemd is asked, whatever the writers are: this blocks.
@@ -175,13 +200,6 @@ impl ByOwner {
     }
 }
 
-/// Whether a cgroup of this path can be a unit's, or be inside of one: by systemd's own rules for names.
-fn may_be_units(path: &[u8]) -> bool {
-    const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
-    let is_kind = |name: &[u8]| KINDS.iter().any(|kind| name.ends_with(kind.as_bytes()));
-    path == b"/" || path.ends_with(b".slice") || path.split(|&byte| byte == b'/').any(is_kind)
-}
-
 impl Actuator for ByOwner {
     fn open(&self, identity: &Identity) -> Result<Box<dyn Held>, Fault> {
         let target = self.control.open(identity)?;
@@ -191,7 +209,7 @@ impl Actuator for ByOwner {
 
     fn put_back_outlived(&self, saved: &Saved, still: &dyn Fn() -> bool) -> Result<(), Fault> {
         let (Some(systemd), Some(kept)) = (&self.systemd, kept(saved)) else { return Ok(()) };
-        match systemd.put_back(&kept, still) {
+        match systemd.put_back(&kept, &saved.knob, still) {
             Err(fault) if fault.outcome == Outcome::Vanished => Ok(()),
             other => other,
         }
@@ -199,41 +217,81 @@ impl Actuator for ByOwner {
 }
 
 impl Systemd {
-    fn put_back(&self, kept: &Kept, still: &dyn Fn() -> bool) -> Result<(), Fault> {
+    fn put_back(&self, kept: &Kept, knob: &Knob, still: &dyn Fn() -> bool) -> Result<(), Fault> {
         let mut set = lock(&self.set);
         if still() {
-            Unit::named(&self.manager, &kept.unit)?.restore(kept)?;
+            let unit = Unit::named(&self.manager, &kept.unit)?;
+            // It may be seen before the answer is here.
+            self.remember(&kept.control_group, knob, property::value(knob, &kept.setting));
+            unit.restore(kept)?;
             set.remove(&(kept.unit.clone(), kept.property.clone()));
         }
         Ok(())
     }
 
-    /// What a control of a unit was before this program set it.
-    fn original(&self, unit: &Unit, knob: &Knob) -> Result<Kept, Fault> {
-        let now = unit.keep(knob)?;
+    /// What a control of a unit was before this program set it: the property, and the control as `read` finds it.
+    fn original(
+        &self,
+        unit: &Unit,
+        knob: &Knob,
+        read: impl FnOnce() -> Result<Value, Fault>,
+    ) -> Result<(Kept, Value), Fault> {
         let mut set = lock(&self.set);
+        let now = unit.keep(knob)?;
         let key = (now.unit.clone(), now.property.clone());
         match set.get(&key) {
             // It is still what was set for the unit's cgroup before this one.
-            Some(mine) if mine.written == property::value(knob, &now.setting) => Ok(mine.original.clone()),
-            Some(_) => {
-                set.remove(&key);
-                Ok(now)
+            Some(mine) if mine.written == property::value(knob, &now.setting) => {
+                Ok((mine.original.clone(), property::value(knob, &mine.original.setting)))
             }
-            None => Ok(now),
+            _ => {
+                set.remove(&key);
+                Ok((now, read()?))
+            }
         }
     }
 
-    fn set(&self, unit: &Unit, knob: &Knob, value: &Value) -> Result<(), Fault> {
+    /// Sets a property, unless the control is that already and this program has no part in it.
+    fn set(&self, owned: &Owned, unit: &Unit, knob: &Knob, value: &Value) -> Result<(), Fault> {
         let mut set = lock(&self.set);
         let key = (unit.id.clone(), property::name(knob).to_owned());
-        let original = match set.remove(&key) {
+        let mine = set.remove(&key);
+        let before = owned.read(knob);
+        if mine.is_none() && before.as_ref() == Ok(value) {
+            return Ok(());
+        }
+        let original = match mine {
             Some(mine) => mine.original,
             None => unit.keep(knob)?,
         };
         // Noted first: what is written although no answer came is ours as well.
         set.insert(key, Mine { original, written: value.clone() });
-        Ok(unit.set(knob, value)?)
+        self.remember(&unit.control_group, knob, value.clone());
+        unit.set(knob, value)?;
+        let after = owned.read(knob)?;
+        if after != *value {
+            self.remember(&unit.control_group, knob, after.clone());
+        }
+        // On v1 systemd takes some properties and writes nothing.
+        if before.as_ref() == Ok(&after) && after != *value {
+            let what = format!(
+                "systemd took {} of {} and left the kernel's {knob} at {after}: this host's controller has no such thing",
+                property::name(knob),
+                unit.id
+            );
+            return Err(Fault::new(Outcome::Unsupported, what));
+        }
+        Ok(())
+    }
+
+    /// Remembers what the kernel's file is because systemd was told so: systemd is who writes it, and is seen to.
+    fn remember(&self, cgroup: &str, knob: &Knob, value: Value) {
+        let mut told = lock(&self.told);
+        let now = Instant::now();
+        while told.front().is_some_and(|told| now.duration_since(told.at) > REMEMBERED) {
+            told.pop_front();
+        }
+        told.push_back(Told { at: now, cgroup: cgroup.to_owned(), knob: knob.clone(), value });
     }
 }
 
@@ -260,11 +318,10 @@ impl Held for Owned {
 
     fn save(&self, knob: &Knob) -> Result<Saved, Fault> {
         let Some((systemd, unit)) = self.by_unit() else { return Held::save(&self.target, knob) };
-        let now = self.read(knob)?;
-        let kept = systemd.original(unit, knob)?;
+        let (kept, value) = systemd.original(unit, knob, || self.read(knob))?;
         // Another device name would lead to two lines for one disk, of which the last one counts.
         if matches!(knob, Knob::IoMax { .. })
-            && now != Value::Limit(Limit::Max)
+            && value != Value::Limit(Limit::Max)
             && property::value(knob, &kept.setting) == Value::Limit(Limit::Max)
         {
             let what = format!("{} limits this disk by another name: name it as its unit does", unit.id);
@@ -272,8 +329,6 @@ impl Held for Owned {
         }
         let raw =
             serde_json::to_string(&kept).map_err(|error| Fault::new(Outcome::Failed, error.to_string()))?;
-        let ours = lock(&systemd.set).contains_key(&(kept.unit.clone(), kept.property.clone()));
-        let value = if ours { property::value(knob, &kept.setting) } else { now };
         Ok(Saved { knob: knob.clone(), value, raw: raw.into() })
     }
 
@@ -288,26 +343,23 @@ impl Held for Owned {
     }
 
     fn write(&self, knob: &Knob, value: &Value) -> Result<(), Fault> {
-        let Some((systemd, unit)) = self.by_unit() else { return Held::write(&self.target, knob, value) };
-        let before = Target::read(&self.target, knob);
-        systemd.set(unit, knob, value)?;
-        let after = Target::read(&self.target, knob)?;
-        // On v1 systemd takes some properties and writes nothing.
-        if before.as_ref() == Ok(&after) && after != *value {
-            let what = format!(
-                "systemd took {} of {} and left the kernel's {knob} at {after}: this host's controller has no such thing",
-                property::name(knob),
-                unit.id
-            );
-            return Err(Fault::new(Outcome::Unsupported, what));
+        match self.by_unit() {
+            Some((systemd, unit)) => systemd.set(self, unit, knob, value),
+            None => Held::write(&self.target, knob, value),
         }
-        Ok(())
     }
 
     fn restore(&self, saved: &Saved) -> Result<(), Fault> {
         match (kept(saved), &self.systemd) {
             (None, _) => Held::restore(&self.target, saved),
-            (Some(kept), Some(systemd)) => systemd.put_back(&kept, &|| true),
+            (Some(kept), Some(systemd)) => {
+                systemd.put_back(&kept, &saved.knob, &|| true)?;
+                // A set of memory nodes that is empty again is not written by systemd.
+                match Target::read(&self.target, &saved.knob) {
+                    Ok(now) if now != saved.value => Held::write(&self.target, &saved.knob, &saved.value),
+                    _ => Ok(()),
+                }
+            }
             (Some(kept), None) => {
                 let what =
                     format!("{} of {} was set through systemd, which does not run", kept.property, kept.unit);
@@ -392,24 +444,5 @@ impl Held for Owned {
             None => Held::stop(&self.target, deadline),
             Some(unit) => Ok(unit.stop(deadline)?),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn units_are_asked_for_by_what_systemd_may_have_named() {
-        let units: [&[u8]; 5] = [
-            b"/",
-            b"/system.slice",
-            b"/system.slice/nginx.service",
-            b"/system.slice/nginx.service/worker",
-            b"/user.slice/user-1.slice/session-1.scope",
-        ];
-        assert!(units.iter().all(|path| may_be_units(path)));
-        let others: [&[u8]; 3] = [b"/docker/abc", b"/batch/job.1", b"/a.servicex"];
-        assert!(!others.iter().any(|path| may_be_units(path)));
     }
 }

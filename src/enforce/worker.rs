@@ -341,9 +341,7 @@ impl Shared {
         value: &Value,
         before: Value,
     ) -> Result<Option<Change>, Fault> {
-        if before != *value {
-            held.write(knob, value)?;
-        }
+        held.write(knob, value)?;
         let after = held.read(knob)?;
         let mut books = lock(&self.books);
         books.ledger.written(target, knob, after.clone());

@@ -166,12 +166,6 @@ impl Action {
             Self::Stop => "stop",
         }
     }
-
-    /// Whether it ends processes: those are counted, and bounded by the kill budgets.
-    #[must_use]
-    pub const fn ends_processes(&self) -> bool {
-        matches!(self, Self::Kill(_) | Self::Restart | Self::Stop)
-    }
 }
 
 /// One control that a step sets.

@@ -90,7 +90,7 @@ impl Unit {
 }
 
 impl Manager {
-    /// Whether a unit runs. One that nobody has loaded does not.
+    /// Whether a unit runs. One that is not there does not.
     ///
     /// # Errors
     /// See [`BusError`].

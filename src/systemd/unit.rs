@@ -1,7 +1,7 @@
 //! One unit of systemd, and everything that is done to one.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub enum Whom {
 pub struct Kept {
     /// The unit's name.
     pub unit: String,
+    /// Its cgroup at that time.
+    pub control_group: String,
     /// The property.
     pub property: String,
     /// What it was.
@@ -70,12 +72,12 @@ impl Unit {
         Ok(Self { manager, path: path.to_owned(), interface, id, control_group })
     }
 
-    /// The unit of this name, as long as it is loaded.
+    /// The unit of this name. One that has ended and was forgotten is read again: its drop-ins are still there.
     ///
     /// # Errors
-    /// See [`BusError`].
+    /// See [`BusError`]; whether there is such a unit at all shows when something is done to it.
     pub fn named(manager: &Manager, name: &str) -> Result<Self, BusError> {
-        let call = Call::manager("GetUnit", name);
+        let call = Call::manager("LoadUnit", name);
         let reply = manager.call(&call, &(name,))?;
         let path: OwnedObjectPath = read(&reply, &call)?;
         Self::at(manager.clone(), path.as_str(), name)
@@ -131,7 +133,13 @@ impl Unit {
         let property = property::name(knob);
         let setting = self.setting(knob)?;
         let drop_in = !self.drop_ins(property)?.is_empty();
-        Ok(Kept { unit: self.id.clone(), property: property.to_owned(), setting, drop_in })
+        Ok(Kept {
+            unit: self.id.clone(),
+            control_group: self.control_group.clone(),
+            property: property.to_owned(),
+            setting,
+            drop_in,
+        })
     }
 
     /// Sets a control's property until the next boot. systemd has written the kernel's file when this returns.
@@ -158,9 +166,6 @@ impl Unit {
             return Ok(());
         }
         for file in self.drop_ins(&kept.property)? {
-            // systemd says where it is for its own /run, which may be mounted elsewhere here.
-            let below = file.strip_prefix("/run").unwrap_or(&file);
-            let file = self.manager.run().join(below);
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     tracing::warn!(
@@ -287,15 +292,18 @@ impl Unit {
         self.manager.call(&call, &(&*self.id, true, vec![(property, value)])).map(drop)
     }
 
-    /// The drop-ins that set a property at run time.
+    /// The drop-ins that set a property at run time. systemd goes on listing one that was removed until its next reload.
     fn drop_ins(&self, property: &str) -> Result<Vec<PathBuf>, BusError> {
         let name = property::drop_in(property);
         let all: Vec<String> = self.get("DropInPaths", true)?;
-        let ours = all.into_iter().map(PathBuf::from).filter(|path| {
+        let ours = all.iter().map(Path::new).filter_map(|path| {
+            // It says where they are for its own /run, which may be elsewhere here.
+            let below = path.strip_prefix("/run").ok()?;
             // A transient unit has its drop-ins beside its own file.
             let runtime =
-                path.starts_with("/run/systemd/system.control") || path.starts_with("/run/systemd/transient");
-            runtime && path.file_name().is_some_and(|file| *file == *name)
+                below.starts_with("systemd/system.control") || below.starts_with("systemd/transient");
+            let file = self.manager.run().join(below);
+            (runtime && file.ends_with(&name) && file.exists()).then_some(file)
         });
         Ok(ours.collect())
     }

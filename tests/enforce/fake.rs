@@ -124,6 +124,21 @@ impl Actuator for Kernel {
         handle.call("open", |_| Ok(()))?;
         Ok(Box::new(handle))
     }
+
+    fn put_back_outlived(&self, saved: &Saved, still: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let fails = {
+            let mut world = self.world();
+            let at = world.mishaps.iter().position(|(call, _)| call == "put_back_outlived");
+            at.and_then(|at| world.mishaps.remove(at)).is_some()
+        };
+        if fails {
+            return Err(Fault::new(Outcome::Failed, "put_back_outlived: injected"));
+        }
+        if still() {
+            self.world().log.push(format!("outlived {} {}", saved.knob, saved.raw));
+        }
+        Ok(())
+    }
 }
 
 struct Handle {

@@ -368,8 +368,8 @@ fn kills_stop_at_the_budget_and_a_dry_run_has_its_own() {
     let budget = |max, seconds| Budget { max, per: Duration::from_secs(seconds) };
     let mut guard =
         Guard::new(Safety { kill_host: budget(2, 100), kill_target: budget(1, 50), ..enforcing() });
-    let mut kill = |path, now, own| {
-        let wish = Request { mode: own, ..request(&stage.snapshot, path, KILL) };
+    let mut kill = |path, now, own, wish| {
+        let wish = Request { mode: own, ..request(&stage.snapshot, path, wish) };
         match guard.plan(&wish, &stage.facts(now)) {
             Planned::Refused { outcome, reason, .. } => {
                 assert_eq!(outcome, Outcome::Budget);
@@ -380,11 +380,11 @@ fn kills_stop_at_the_budget_and_a_dry_run_has_its_own() {
         }
     };
     for own in [None, Some(Mode::DryRun)] {
-        assert_eq!(kill("/a", 1000, own), "killed", "{own:?}");
-        assert_eq!(kill("/a", 1049, own), "target");
-        assert_eq!(kill("/a", 1050, own), "killed", "what was refused does not count");
-        assert_eq!(kill("/a-b", 1099, own), "host");
-        assert_eq!(kill("/a-b", 1100, own), "killed");
+        assert_eq!(kill("/a", 1000, own, KILL), "killed", "{own:?}");
+        assert_eq!(kill("/a", 1049, own, Wish::Restart), "target", "a restart ends processes as well");
+        assert_eq!(kill("/a", 1050, own, Wish::Restart), "killed", "what was refused does not count");
+        assert_eq!(kill("/a-b", 1099, own, KILL), "host");
+        assert_eq!(kill("/a-b", 1100, own, Wish::Stop), "killed");
     }
 }
 
@@ -545,6 +545,8 @@ fn decisions_and_limits_become_requests() {
 fn wishes() -> impl Strategy<Value = Wish> {
     prop_oneof![
         4 => Just(KILL),
+        1 => Just(Wish::Restart),
+        1 => Just(Wish::Stop),
         1 => Just(Wish::Freeze),
         1 => Just(Wish::Thaw),
         1 => Just(Wish::Undo),
@@ -614,7 +616,7 @@ proptest! {
             prop_assert_eq!(order.dry_run, !really);
             prop_assert!(in_scope(path) && !untouchable(path), "{} passed", path);
             match order.deed {
-                Deed::Kill(_) => kills.entry(really).or_default().push((now, path)),
+                Deed::Kill(_) | Deed::Restart | Deed::Stop => kills.entry(really).or_default().push((now, path)),
                 Deed::Freeze => prop_assert!(order.expires.is_some()),
                 Deed::Set { values, .. } => prop_assert!(values[0].1.number() >= Some(1000)),
                 _ => {}
