@@ -157,6 +157,9 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
                 word("action"),
                 by(word("policy"))
             )?;
+            if line["writer"] == "dbus" {
+                write!(out, ", over D-Bus")?;
+            }
             for change in line["changes"].as_array().into_iter().flatten() {
                 let control = change["control"].as_str().unwrap_or("-");
                 let side = |key: &str| shown(control, change[key].as_str());
