@@ -133,4 +133,4 @@ def kill_loop() -> str:
         return loop["detail"]
 
 
-SCENARIOS = {each.__name__: each for each in (owners_by_systemds_word, left_to_systemd_oomd, kill_loop)}
+SCENARIOS = {f"cooperation_{one.__name__}": one for one in (owners_by_systemds_word, left_to_systemd_oomd, kill_loop)}
