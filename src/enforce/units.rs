@@ -220,10 +220,9 @@ impl Systemd {
     fn put_back(&self, kept: &Kept, knob: &Knob, still: &dyn Fn() -> bool) -> Result<(), Fault> {
         let mut set = lock(&self.set);
         if still() {
-            let unit = Unit::named(&self.manager, &kept.unit)?;
             // It may be seen before the answer is here.
             self.remember(&kept.control_group, knob, property::value(knob, &kept.setting));
-            unit.restore(kept)?;
+            kept.put_back(&self.manager)?;
             set.remove(&(kept.unit.clone(), kept.property.clone()));
         }
         Ok(())
