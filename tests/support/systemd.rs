@@ -34,16 +34,6 @@ pub struct Unit {
     pub properties: BTreeMap<String, OwnedValue>,
 }
 
-impl Unit {
-    /// What a name without a unit leads to.
-    fn not_found() -> Self {
-        let text = |text: &str| Value::from(text).try_to_owned().expect("no descriptors");
-        let properties = [("ActiveState", "inactive"), ("LoadError", "no such unit")];
-        let properties = properties.map(|(name, value)| (name.to_owned(), text(value)));
-        Self { cgroup: String::new(), directories: Vec::new(), properties: properties.into() }
-    }
-}
-
 /// How it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mood {
@@ -248,8 +238,8 @@ async fn answer(connection: &Connection, call: &Message, state: &Mutex<State>, r
     let path = header.path().map(|path| path.to_string()).unwrap_or_default();
     let done = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = !["Get", "GetAll", "GetUnit", "GetUnitByControlGroup", "ListUnitsByPatterns", "LoadUnit"]
-            .contains(&&*member);
+        let order =
+            !["Get", "GetAll", "GetUnit", "GetUnitByControlGroup", "ListUnitsByPatterns"].contains(&&*member);
         match mood {
             Mood::Silent => return,
             Mood::Denying if order => {
@@ -319,12 +309,6 @@ impl State {
                 self.find(name)?;
                 Ok(Answer::Object(object(name)))
             }
-            // What is not there has an object as well, which says so.
-            "LoadUnit" => {
-                let name: &str = body.deserialize().expect("a name");
-                self.units.entry(name.to_owned()).or_insert_with(Unit::not_found);
-                Ok(Answer::Object(object(name)))
-            }
             "Get" => {
                 let (_, property): (&str, &str) = body.deserialize().expect("a property");
                 let (name, unit) = self.at(path)?;
@@ -378,8 +362,7 @@ impl State {
     }
 
     fn find(&self, name: &str) -> Result<&Unit, Refusal> {
-        let unit = self.units.get(name).filter(|unit| !unit.properties.contains_key("LoadError"));
-        unit.ok_or_else(|| (NO_SUCH_UNIT, format!("Unit {name} not loaded.")))
+        self.units.get(name).ok_or_else(|| (NO_SUCH_UNIT, format!("Unit {name} not loaded.")))
     }
 
     fn at(&self, path: &str) -> Result<(&str, &Unit), Refusal> {
