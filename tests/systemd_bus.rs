@@ -187,6 +187,13 @@ fn a_control_is_set_read_and_put_back_and_no_drop_in_is_left() {
     assert!(drop_in.exists());
     held.restore(&saved).expect("it is put back");
     assert_eq!((support::ground::read(&file), drop_in.exists()), ("max".to_owned(), false));
+    // Of a unit that systemd has forgotten only the drop-in is left.
+    held.write(&Knob::PidsMax, &Value::of(78)).expect("systemd sets it");
+    host.systemd.forget("stockade-a.service");
+    assert!(drop_in.exists());
+    by_owner.put_back_outlived(&saved, &|| true).expect("nothing is in the way");
+    assert!(!drop_in.exists());
+    host.systemd.unit("stockade-a.service", &path, host.directories("stockade-a.service"));
     // What an administrator set at run time is what it is put back to, and stays a drop-in.
     held.write(&Knob::PidsMax, &Value::of(500)).expect("somebody sets it");
     let by_owner = host.by_owner();
