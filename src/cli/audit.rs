@@ -194,15 +194,12 @@ fn text(line: &Value, out: &mut dyn Write) -> io::Result<()> {
             let (from, to) = if kind == "drift" { ("ours", "theirs") } else { ("before", "after") };
             let writer = &line["writer"];
             let who = writer["command"].as_str().or_else(|| writer["kind"].as_str()).unwrap_or("somebody");
+            let pid = writer["pid"].as_u64().map_or_else(String::new, |pid| format!(" {pid}"));
             let answer =
                 line["answer"].as_str().map_or_else(String::new, |answer| format!(", answer: {answer}"));
             let control = word("control");
             let (from, to) = (shown(control, line[from].as_str()), shown(control, line[to].as_str()));
-            writeln!(
-                out,
-                "{time}  {kind}  {cgroup}  {control} {from} -> {to} by {who} {}{answer}",
-                writer["pid"]
-            )
+            writeln!(out, "{time}  {kind}  {cgroup}  {control} {from} -> {to} by {who}{pid}{answer}")
         }
         Some("recovery") => {
             let shown = |was| shown(word("control"), Some(was));

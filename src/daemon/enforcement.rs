@@ -21,13 +21,12 @@ use super::triggers::Triggers;
 use crate::config::Config;
 use crate::enforce::apply::{Enforcer, ForeignWriter};
 use crate::enforce::ledger::key_of;
-use crate::enforce::plan::{BY_HAND, Guard, Planned, Request};
+use crate::enforce::plan::{BY_HAND, Guard, Planned, Request, Wish};
 use crate::metrics::Enforcement as Told;
-use crate::model::{Cgroup, Host, Identity, Knob, Snapshot};
+use crate::model::{Cgroup, Host, Identity, Knob, KnobChange, Snapshot};
 use crate::policy::decision::Decision;
-use crate::policy::engine::{Engine, View, starved};
+use crate::policy::engine::{Engine, View};
 use crate::policy::rule::Mode;
-use crate::policy::signal::Resource;
 use crate::policy::standing::{Keep, Standing};
 use crate::sample::{Attendant, News, Ready, Sampler, Written};
 
@@ -135,6 +134,7 @@ impl Judge {
             self.rails_moved = true;
         }
         self.guard.replace(config.safety.clone());
+        self.surroundings.replace_writers(config.safety.writers);
         self.config = config;
     }
 
@@ -176,7 +176,7 @@ impl Judge {
     /// Judges everything that the view shows, and has done what follows.
     fn judge(&mut self, view: &View<'_>, noticed: Duration) {
         let began = Instant::now();
-        self.engine.throttled_by_us(throttles(&self.enforcer));
+        self.engine.throttled_by_us(self.enforcer.throttles());
         self.surroundings.refresh();
         let untouchable = |target: &Identity| {
             self.surroundings
@@ -199,6 +199,16 @@ impl Judge {
                 Keep::Withdraw | Keep::Gone => Request::withdrawn(&change.rule.name, &change.target, noticed),
             };
             self.submit(&request, view);
+        }
+        self.bury(view);
+    }
+
+    /// What a person set ends with its cgroup: a unit that is started again has a new one, and its properties outlive the old.
+    fn bury(&mut self, view: &View<'_>) {
+        for target in self.enforcer.ordered_by_hand() {
+            if self.surroundings.is_gone(&target) {
+                self.submit(&Request::by_hand(&target, Wish::Undo, view.at), view);
+            }
         }
     }
 
@@ -230,7 +240,8 @@ impl Judge {
             || self.engine.is_about(&written.cgroup.path)
             || self.standing.keeping(&written.cgroup).next().is_some();
         if concerned {
-            self.reporter.written(written, &writer, &held);
+            let told = |change: &KnobChange| self.surroundings.told(&written.cgroup, change);
+            self.reporter.written(written, &writer, |change| held.contains(&change.knob) || told(change));
         }
         let knobs: Vec<Knob> = match &*written.file {
             "cpuset.cpus" => vec![Knob::CpusetCpus],
@@ -436,14 +447,4 @@ impl<P: FnMut(Arc<Snapshot>)> Attendant for Enforcement<P> {
         let judge = self.judge.as_ref()?;
         [judge.engine.next_deadline(judge.judged), judge.attention.next()].into_iter().flatten().min()
     }
-}
-
-/// Which cgroups are held back by a limit of ours, and in what: the stall that follows is not their guilt.
-fn throttles(enforcer: &Enforcer) -> Vec<(Arc<Identity>, Resource)> {
-    let active = enforcer.active();
-    let claims = active.iter().flat_map(|claim| {
-        let resources = claim.knob.as_ref().map_or(&[][..], starved);
-        resources.iter().map(|&resource| (Arc::clone(&claim.target), resource))
-    });
-    claims.collect()
 }

@@ -19,7 +19,7 @@ use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
 use crate::metrics::{Enforcement, Own};
-use crate::model::{Identity, Knob, Writer};
+use crate::model::{Identity, Knob, KnobChange, Writer};
 use crate::policy::engine::{Engine, State};
 use crate::policy::rule::{Action, Policy, Rules};
 use crate::policy::standing::Standing;
@@ -59,7 +59,7 @@ impl Reporter {
     pub fn start(
         &self,
         safety: &Safety,
-        surroundings: &Surroundings,
+        surroundings: &mut Surroundings,
         then: impl Fn(&Event) + Send + 'static,
     ) -> Result<(Enforcer, Recovery), StartError> {
         let settings = Settings {
@@ -70,7 +70,7 @@ impl Reporter {
         let (notifier, told) = (self.notifier.clone(), self.clone());
         let (enforcer, recovery) = Enforcer::start(
             settings,
-            Arc::clone(surroundings.control()) as Arc<_>,
+            surroundings.actuator(safety.writers) as Arc<_>,
             Arc::clone(&self.stats),
             move |order, notify| notifier.send(order, notify),
             move |event| {
@@ -135,12 +135,14 @@ impl Reporter {
         self.audit.reload(problem.map_or(Ok(()), Err));
     }
 
-    /// Somebody wrote a control. The audit has a drift for those that are held.
-    pub fn written(&self, written: &Written, writer: &ForeignWriter, held: &[Knob]) {
+    /// Somebody wrote a control. Those that are ours are told otherwise: as a drift, or as what was done.
+    pub fn written(&self, written: &Written, writer: &ForeignWriter, ours: impl Fn(&KnobChange) -> bool) {
         if written.writer == Writer::Own {
             return;
         }
-        for change in written.changes.iter().filter(|change| !held.contains(&change.knob)) {
+        // Nobody wrote a file that is not there any more: its controller was switched off for the cgroup.
+        let lost = |change: &KnobChange| change.after.is_none() && !matches!(change.knob, Knob::IoMax { .. });
+        for change in written.changes.iter().filter(|change| !lost(change) && !ours(change)) {
             let (before, after) = (change.before.as_ref(), change.after.as_ref());
             self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
         }

@@ -16,7 +16,9 @@ use super::plan::{BY_HAND, Planned};
 use super::stats::{Numbers, Stats, lock};
 use super::worker::{Books, Shared, now};
 use crate::model::{Identity, Knob, Value, Writer};
+use crate::policy::engine::starved;
 use crate::policy::rule::Notify;
+use crate::policy::signal::Resource;
 
 /// How long the kernel may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +31,20 @@ pub struct Deadlines {
     pub kill: Duration,
     /// For memory to be reclaimed.
     pub reclaim: Duration,
+    /// For a unit to be stopped, or stopped and started: systemd itself waits 90 s for each unless the unit says otherwise.
+    pub job: Duration,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { write: seconds(5), freeze: seconds(3), kill: seconds(10), reclaim: seconds(10) }
+        Self {
+            write: seconds(5),
+            freeze: seconds(3),
+            kill: seconds(10),
+            reclaim: seconds(10),
+            job: seconds(100),
+        }
     }
 }
 
@@ -223,6 +233,27 @@ impl Enforcer {
             })
         });
         active.collect()
+    }
+
+    /// The cgroups on which a person's own orders are in force.
+    #[must_use]
+    pub fn ordered_by_hand(&self) -> Vec<Arc<Identity>> {
+        let books = lock(&self.shared.books);
+        let by_hand = books.ledger.each().filter_map(|(target, mut claims)| {
+            claims.any(|(_, claim)| &*claim.rule == BY_HAND).then(|| Arc::clone(target))
+        });
+        by_hand.collect()
+    }
+
+    /// Which cgroups are held back by a limit of ours, and in what: the stall that follows is not their guilt.
+    #[must_use]
+    pub fn throttles(&self) -> Vec<(Arc<Identity>, Resource)> {
+        let active = self.active();
+        let claims = active.iter().flat_map(|claim| {
+            let resources = claim.knob.as_ref().map_or(&[][..], starved);
+            resources.iter().map(|&resource| (Arc::clone(&claim.target), resource))
+        });
+        claims.collect()
     }
 
     /// The numbers behind the metrics, with what is in force now.

@@ -42,7 +42,8 @@ impl Bench {
 
     /// With so much time for the kernel to answer.
     fn with(kernel: &Kernel, journal: &Path, write: Duration) -> Self {
-        let deadlines = Deadlines { write, freeze: PATIENCE, kill: PATIENCE, reclaim: PATIENCE };
+        let deadlines =
+            Deadlines { write, freeze: PATIENCE, kill: PATIENCE, reclaim: PATIENCE, job: PATIENCE };
         let settings = Settings { journal: journal.join("journal"), boot: BOOT.to_owned(), deadlines };
         let (sender, events) = mpsc::channel();
         let stats = Arc::new(Stats::default());
@@ -183,6 +184,61 @@ fn a_new_cgroup_under_an_old_path_is_left_alone() {
     assert!(done.detail.contains("gone"), "{done:?}");
     assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(9), "the new one's own");
     assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+}
+
+#[test]
+fn what_outlives_a_cgroup_is_put_back_unless_the_next_one_has_it() {
+    let outlived = "outlived pids.max max";
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let (old, new) = (identity("/a", 1), identity("/a", 77));
+    for rule in ["rule", "other rule"] {
+        bench.carry_out(order(rule, &old, set(Knob::PidsMax, 9)));
+    }
+    kernel.make("/a", 77);
+    let done = bench.carry_out(order("rule", &old, Deed::Undo));
+    assert_eq!(done.outcome, Outcome::Applied);
+    assert_eq!(kernel.log().iter().filter(|line| *line == outlived).count(), 1, "{:?}", kernel.log());
+    assert_eq!(bench.enforcer.active(), [], "the other rule's claim ended with the cgroup");
+
+    bench.carry_out(order("rule", &new, set(Knob::PidsMax, 9)));
+    kernel.make("/a", 78);
+    bench.carry_out(order("rule", &identity("/a", 78), set(Knob::PidsMax, 9)));
+    bench.carry_out(order("rule", &new, Deed::Undo));
+    assert_eq!(kernel.log().iter().filter(|line| *line == outlived).count(), 1, "its heir has it");
+    assert_eq!(bench.enforcer.active().len(), 1);
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+}
+
+#[test]
+fn what_outlives_a_cgroup_and_cannot_be_put_back_is_tried_again() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    bench.carry_out(order("rule", &a, set(Knob::PidsMax, 9)));
+    kernel.make("/a", 77);
+    kernel.mishap("put_back_outlived", Mishap::Fails(Outcome::Failed));
+    let done = bench.carry_out(order("rule", &a, Deed::Undo));
+    assert!(done.outcome == Outcome::Failed && done.detail.contains("tried again"), "{done:?}");
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0, "the second time it went well");
+    assert_eq!(kernel.log().last().map(String::as_str), Some("outlived pids.max max"));
+}
+
+#[test]
+fn restarts_and_stops_are_told_and_count_as_kills() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    for (deed, log) in [(Deed::Restart, "restart /a"), (Deed::Stop, "stop /a")] {
+        let done = bench.carry_out(order("rule", &a, deed));
+        assert_eq!(done.outcome, Outcome::Applied, "{done:?}");
+        assert_eq!(kernel.log().last().map(String::as_str), Some(log));
+    }
+    kernel.mishap("stop", Mishap::Fails(Outcome::Unsupported));
+    assert_eq!(bench.carry_out(order("rule", &a, Deed::Stop)).outcome, Outcome::Unsupported);
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+    let mut journal = Journal::open(&dir.path().join("journal"), BOOT).unwrap();
+    assert_eq!(journal.recover(&kernel).kills.len(), 3, "the next program knows of them");
 }
 
 #[test]

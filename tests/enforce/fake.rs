@@ -124,6 +124,21 @@ impl Actuator for Kernel {
         handle.call("open", |_| Ok(()))?;
         Ok(Box::new(handle))
     }
+
+    fn put_back_outlived(&self, saved: &Saved, still: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let fails = {
+            let mut world = self.world();
+            let at = world.mishaps.iter().position(|(call, _)| call == "put_back_outlived");
+            at.and_then(|at| world.mishaps.remove(at)).is_some()
+        };
+        if fails {
+            return Err(Fault::new(Outcome::Failed, "put_back_outlived: injected"));
+        }
+        if still() {
+            self.world().log.push(format!("outlived {} {}", saved.knob, saved.raw));
+        }
+        Ok(())
+    }
 }
 
 struct Handle {
@@ -237,6 +252,20 @@ impl Held for Handle {
 
     fn reclaim_writes(&self) -> Result<Option<Knob>, Fault> {
         Ok(Some(Knob::MemoryHigh))
+    }
+
+    fn restart(&self, _: Duration) -> Result<(), Fault> {
+        self.call("restart", |group| {
+            group.processes = 1;
+            Ok(())
+        })
+    }
+
+    fn stop(&self, _: Duration) -> Result<(), Fault> {
+        self.call("stop", |group| {
+            group.processes = 0;
+            Ok(())
+        })
     }
 
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault> {

@@ -233,7 +233,7 @@ fn an_owner_is_respected() {
     let mut guard = Guard::new(enforcing());
     let runtime = Ownership::Runtime("docker".to_owned());
     for (ownership, delegated, why) in [
-        (Ownership::Systemd, false, Some("D-Bus")),
+        (Ownership::Systemd, false, None),
         (Ownership::Systemd, true, None),
         (runtime.clone(), false, Some("docker manages /a-b, and `safety.writers.runtimes` is `refuse`")),
         (runtime, true, None),
@@ -251,9 +251,13 @@ fn an_owner_is_respected() {
         }
     }
     let mut safety = enforcing();
-    safety.writers.systemd = Writer::Cgroupfs;
     (stage.ownership, stage.delegated) = (Ownership::Systemd, false);
-    go(stage.plan(&mut Guard::new(safety), "/a-b", Wish::Freeze));
+    safety.writers.systemd = Writer::Cgroupfs;
+    go(stage.plan(&mut Guard::new(safety.clone()), "/a-b", Wish::Freeze));
+    safety.writers.systemd = Writer::Refuse;
+    let (outcome, reason) = refused(stage.plan(&mut Guard::new(safety), "/a-b", Wish::Freeze));
+    assert_eq!(outcome, Outcome::NotOwner);
+    assert!(reason.contains("systemd manages /a-b, and `safety.writers.systemd` is `refuse`"), "{reason}");
 }
 
 #[test]
@@ -356,8 +360,8 @@ fn kills_stop_at_the_budget_and_a_dry_run_has_its_own() {
     let budget = |max, seconds| Budget { max, per: Duration::from_secs(seconds) };
     let mut guard =
         Guard::new(Safety { kill_host: budget(2, 100), kill_target: budget(1, 50), ..enforcing() });
-    let mut kill = |path, now, own| {
-        let wish = Request { mode: own, ..request(&stage.snapshot, path, KILL) };
+    let mut kill = |path, now, own, wish| {
+        let wish = Request { mode: own, ..request(&stage.snapshot, path, wish) };
         match guard.plan(&wish, &stage.facts(now)) {
             Planned::Refused { outcome, reason, .. } => {
                 assert_eq!(outcome, Outcome::Budget);
@@ -368,11 +372,11 @@ fn kills_stop_at_the_budget_and_a_dry_run_has_its_own() {
         }
     };
     for own in [None, Some(Mode::DryRun)] {
-        assert_eq!(kill("/a", 1000, own), "killed", "{own:?}");
-        assert_eq!(kill("/a", 1049, own), "target");
-        assert_eq!(kill("/a", 1050, own), "killed", "what was refused does not count");
-        assert_eq!(kill("/a-b", 1099, own), "host");
-        assert_eq!(kill("/a-b", 1100, own), "killed");
+        assert_eq!(kill("/a", 1000, own, KILL), "killed", "{own:?}");
+        assert_eq!(kill("/a", 1049, own, Wish::Restart), "target", "a restart ends processes as well");
+        assert_eq!(kill("/a", 1050, own, Wish::Restart), "killed", "what was refused does not count");
+        assert_eq!(kill("/a-b", 1099, own, KILL), "host");
+        assert_eq!(kill("/a-b", 1100, own, Wish::Stop), "killed");
     }
 }
 
@@ -440,6 +444,8 @@ fn decisions_and_limits_become_requests() {
 fn wishes() -> impl Strategy<Value = Wish> {
     prop_oneof![
         4 => Just(KILL),
+        1 => Just(Wish::Restart),
+        1 => Just(Wish::Stop),
         1 => Just(Wish::Freeze),
         1 => Just(Wish::Thaw),
         1 => Just(Wish::Undo),
@@ -509,7 +515,7 @@ proptest! {
             prop_assert_eq!(order.dry_run, !really);
             prop_assert!(in_scope(path) && !untouchable(path), "{} passed", path);
             match order.deed {
-                Deed::Kill(_) => kills.entry(really).or_default().push((now, path)),
+                Deed::Kill(_) | Deed::Restart | Deed::Stop => kills.entry(really).or_default().push((now, path)),
                 Deed::Freeze => prop_assert!(order.expires.is_some()),
                 Deed::Set { values, .. } => prop_assert!(values[0].1.number() >= Some(1000)),
                 _ => {}

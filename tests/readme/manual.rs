@@ -41,6 +41,8 @@ fn the_manual_names_everything_that_policies_know() {
         Action::Reclaim(Amount::OfCurrent(0.0)),
         Action::Freeze,
         Action::Kill(nothing),
+        Action::Restart,
+        Action::Stop,
     ];
     assert_eq!(section("What: steps"), steps.map(|step| step.name()));
     for knob in Knob::PLAIN {
