@@ -5,7 +5,7 @@
 //! told through `org.freedesktop.systemd1` stays, and is shown by `systemctl show`.
 //!
 //! - [`manager`]: the bus and its troubles: it is gone, it is slow, systemd executes itself anew.
-//! - [`unit`]: one unit, and everything that is done to one.
+//! - [`mod@unit`]: one unit, and everything that is done to one.
 //! - [`property`]: PURE: controls as a unit's properties.
 //!
 //! The bus' own socket is used, not systemd's private one (`/run/systemd/private`): the answers that come over that one
