@@ -140,9 +140,11 @@ impl Reporter {
         if written.writer == Writer::Own {
             return;
         }
-        // Nobody wrote a file that is not there any more: its controller was switched off for the cgroup.
-        let lost = |change: &KnobChange| change.after.is_none() && !matches!(change.knob, Knob::IoMax { .. });
-        for change in written.changes.iter().filter(|change| !lost(change) && !ours(change)) {
+        // Nobody wrote a file that has come or gone: its controller was switched on or off for the cgroup. Of a device that
+        // has no limit there is no line.
+        let there = |change: &KnobChange| change.before.is_some() && change.after.is_some();
+        let is_write = |change: &KnobChange| there(change) || matches!(change.knob, Knob::IoMax { .. });
+        for change in written.changes.iter().filter(|change| is_write(change) && !ours(change)) {
             let (before, after) = (change.before.as_ref(), change.after.as_ref());
             self.audit.foreign_write(&written.cgroup, &change.knob, before, after, writer);
         }

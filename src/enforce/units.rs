@@ -189,10 +189,9 @@ impl Systemd {
     fn put_back(&self, kept: &Kept, knob: &Knob, still: &dyn Fn() -> bool) -> Result<(), Fault> {
         let mut set = lock(&self.set);
         if still() {
-            let unit = Unit::named(&self.manager, &kept.unit)?;
             // It may be seen before the answer is here.
-            self.remember(&unit, knob, property::value(knob, &kept.setting));
-            unit.restore(kept)?;
+            self.remember(&kept.control_group, knob, property::value(knob, &kept.setting));
+            kept.put_back(&self.manager)?;
             set.remove(&(kept.unit.clone(), kept.property.clone()));
         }
         Ok(())
@@ -235,11 +234,11 @@ impl Systemd {
         };
         // Noted first: what is written although no answer came is ours as well.
         set.insert(key, Mine { original, written: value.clone() });
-        self.remember(unit, knob, value.clone());
+        self.remember(&unit.control_group, knob, value.clone());
         unit.set(knob, value)?;
-        let after = Target::read(&owned.target, knob)?;
+        let after = owned.read(knob)?;
         if after != *value {
-            self.remember(unit, knob, after.clone());
+            self.remember(&unit.control_group, knob, after.clone());
         }
         // On v1 systemd takes some properties and writes nothing.
         if before.as_ref() == Ok(&after) && after != *value {
@@ -254,13 +253,13 @@ impl Systemd {
     }
 
     /// Remembers what the kernel's file is because systemd was told so: systemd is who writes it, and is seen to.
-    fn remember(&self, unit: &Unit, knob: &Knob, value: Value) {
+    fn remember(&self, cgroup: &str, knob: &Knob, value: Value) {
         let mut told = lock(&self.told);
         let now = Instant::now();
         while told.front().is_some_and(|told| now.duration_since(told.at) > REMEMBERED) {
             told.pop_front();
         }
-        told.push_back(Told { at: now, cgroup: unit.control_group.clone(), knob: knob.clone(), value });
+        told.push_back(Told { at: now, cgroup: cgroup.to_owned(), knob: knob.clone(), value });
     }
 }
 

@@ -1,7 +1,7 @@
 //! One unit of systemd, and everything that is done to one.
 
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -48,12 +48,58 @@ pub enum Whom {
 pub struct Kept {
     /// The unit's name.
     pub unit: String,
+    /// Its cgroup at that time.
+    pub control_group: String,
     /// The property.
     pub property: String,
     /// What it was.
     pub setting: Setting,
     /// Whether a drop-in had set it at run time already: then it is an administrator's, and stays.
     pub drop_in: bool,
+}
+
+impl Kept {
+    /// Puts the property back, and removes the drop-in that [`Unit::set`] left behind: it would hide what the unit's file
+    /// says from the next reload on.
+    ///
+    /// A unit that has ended and was forgotten by systemd has its drop-ins alone, which count when it is started again. It
+    /// is not loaded for this: systemd would make a cgroup for it, and forget that one too.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn put_back(&self, manager: &Manager) -> Result<(), BusError> {
+        match Unit::named(manager, &self.unit) {
+            Ok(unit) => unit.put(&self.property, &self.setting)?,
+            Err(BusError::NoSuchUnit(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if self.drop_in {
+            return Ok(());
+        }
+        for file in drop_ins(manager, &self.unit, &self.property) {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(
+                        "{}: cannot be removed: {error}; {} of {} is back to what it was until systemd reads this file \
+                         again: the unit of this program needs `ReadWritePaths=-/run/systemd`",
+                        file.display(),
+                        self.property,
+                        self.unit
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The drop-ins that set a property of a unit at run time. What systemd lists would be out of date after one was removed.
+fn drop_ins(manager: &Manager, unit: &str, property: &str) -> Vec<PathBuf> {
+    // A transient unit has its drop-ins beside its own file.
+    let places = ["systemd/system.control", "systemd/transient"].map(|place| manager.run().join(place));
+    let files = places.map(|place| place.join(format!("{unit}.d")).join(property::drop_in(property)));
+    files.into_iter().filter(|file| file.exists()).collect()
 }
 
 impl Unit {
@@ -70,7 +116,7 @@ impl Unit {
         Ok(Self { manager, path: path.to_owned(), interface, id, control_group })
     }
 
-    /// The unit of this name, as long as it is loaded.
+    /// The unit of this name, as long as systemd has it loaded.
     ///
     /// # Errors
     /// See [`BusError`].
@@ -120,8 +166,14 @@ impl Unit {
     pub fn keep(&self, knob: &Knob) -> Result<Kept, BusError> {
         let property = property::name(knob);
         let setting = self.setting(knob)?;
-        let drop_in = !self.drop_ins(property)?.is_empty();
-        Ok(Kept { unit: self.id.clone(), property: property.to_owned(), setting, drop_in })
+        let drop_in = !drop_ins(&self.manager, &self.id, property).is_empty();
+        Ok(Kept {
+            unit: self.id.clone(),
+            control_group: self.control_group.clone(),
+            property: property.to_owned(),
+            setting,
+            drop_in,
+        })
     }
 
     /// Sets a control's property until the next boot. systemd has written the kernel's file when this returns.
@@ -135,32 +187,6 @@ impl Unit {
             reason: format!("{property} cannot be `{value}`"),
         })?;
         self.put(property, &setting)
-    }
-
-    /// Puts a property back, and removes the drop-in that [`Unit::set`] left behind: it would hide what the unit's file
-    /// says from the next reload on.
-    ///
-    /// # Errors
-    /// See [`BusError`].
-    pub fn restore(&self, kept: &Kept) -> Result<(), BusError> {
-        self.put(&kept.property, &kept.setting)?;
-        if kept.drop_in {
-            return Ok(());
-        }
-        for file in self.drop_ins(&kept.property)? {
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    tracing::warn!(
-                        "{}: cannot be removed: {error}; {} is back to what it was until systemd reads this file again: \
-                         the unit of this program needs `ReadWritePaths=-/run/systemd`",
-                        file.display(),
-                        kept.property
-                    );
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Stops every task, and waits until they stand.
@@ -272,22 +298,6 @@ impl Unit {
         };
         let call = Call::manager("SetUnitProperties", &self.id);
         self.manager.call(&call, &(&*self.id, true, vec![(property, value)])).map(drop)
-    }
-
-    /// The drop-ins that set a property at run time. systemd goes on listing one that was removed until its next reload.
-    fn drop_ins(&self, property: &str) -> Result<Vec<PathBuf>, BusError> {
-        let name = property::drop_in(property);
-        let all: Vec<String> = self.get("DropInPaths", true)?;
-        let ours = all.iter().map(Path::new).filter_map(|path| {
-            // It says where they are for its own /run, which may be elsewhere here.
-            let below = path.strip_prefix("/run").ok()?;
-            // A transient unit has its drop-ins beside its own file.
-            let runtime =
-                below.starts_with("systemd/system.control") || below.starts_with("systemd/transient");
-            let file = self.manager.run().join(below);
-            (runtime && file.ends_with(&name) && file.exists()).then_some(file)
-        });
-        Ok(ours.collect())
     }
 }
 
