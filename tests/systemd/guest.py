@@ -1,4 +1,4 @@
-"""The guest's side: installs the package under systemd as PID 1, runs the scenarios, and writes a JSON line for each."""
+"""The guest's side: installs the package under systemd as PID 1, runs the scenarios, writes a JSON line for each."""
 
 import json
 import sys
@@ -6,11 +6,15 @@ import time
 import traceback
 
 sys.path.insert(0, "/scenarios")
+import actions
 import installed
+import limits
+import owners
 import runtimes
 from support import ENFORCER, WATCHER, Absent, Failed, call
 
-SCENARIOS = {**runtimes.SCENARIOS, **installed.SCENARIOS, **installed.LAST}
+SCENARIOS = {**runtimes.SCENARIOS, **installed.SCENARIOS, **limits.SCENARIOS, **actions.SCENARIOS, **owners.SCENARIOS,
+             **installed.LAST}
 
 
 def say(**row) -> None:

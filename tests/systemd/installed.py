@@ -39,7 +39,7 @@ DRY_RUN, ENFORCE = RULES.format(mode="dry_run"), RULES.format(mode="enforce")
 
 @contextlib.contextmanager
 def hog():
-    """Somebody else's cgroup, and a process of theirs in it; what their owner has closed may be written all the same."""
+    """Somebody else's cgroup with a process of theirs in it, and files that their owner has closed."""
     GROUP.mkdir()
     process = subprocess.Popen(["setpriv", "--reuid=65534", "--clear-groups", "sleep", "1000"])
     try:
@@ -206,11 +206,13 @@ def one_at_a_time() -> None:
     """The watcher and the enforcer do not run side by side, and the end of the enforcer undoes what it did."""
     with hog(), enforcing(ENFORCE):
         until("it enforces", lambda: limited() and frozen())
-        call("systemctl", "start", WATCHER)
-        held("the enforcer has made room for the watcher", shown(ENFORCER, "ActiveState") == "inactive")
-        held("what it did was undone", untouched())
-        call("systemctl", "start", ENFORCER)
-        until("it enforces again", limited)
+        for word in ("start", "restart"):
+            call("systemctl", word, WATCHER)
+            held("the enforcer has made room for the watcher", shown(ENFORCER, "ActiveState") == "inactive")
+            held("what it did was undone", untouched())
+            call("systemctl", word, ENFORCER)
+            held("the watcher has made room for the enforcer", shown(WATCHER, "ActiveState") == "inactive")
+            until("it enforces again", limited)
         call("systemctl", "stop", ENFORCER)
         held("its end undoes everything", untouched())
         held("it ended well", shown(ENFORCER, "Result") == "success")

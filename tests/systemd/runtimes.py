@@ -23,6 +23,16 @@ def rootfs(name: str) -> pathlib.Path:
     return busybox(WORK / name)
 
 
+def lingering(name: str) -> str:
+    """A user whose own systemd runs although nobody has logged in; gives the number."""
+    with contextlib.suppress(Failed):
+        call("useradd", "--create-home", "--shell", "/bin/sh", name)
+    call("loginctl", "enable-linger", name)
+    uid = call("id", "-u", name)
+    until(f"the systemd of {name} runs", lambda: call("systemctl", "is-active", f"user@{uid}.service") == "active")
+    return uid
+
+
 def podman() -> str:
     """Podman with crun and the systemd cgroup manager."""
     root = rootfs("podman")
@@ -53,11 +63,7 @@ def podman_pod() -> str:
 
 def podman_rootless() -> str:
     """Podman of a user without rights, in the user's own systemd."""
-    with contextlib.suppress(Failed):
-        call("useradd", "--create-home", "--shell", "/bin/sh", "ada")
-    call("loginctl", "enable-linger", "ada")
-    uid = call("id", "-u", "ada")
-    until("ada's systemd runs", lambda: call("systemctl", "is-active", f"user@{uid}.service") == "active")
+    uid = lingering("ada")
     root = rootfs("rootless")
     call("chown", "--recursive", "ada:ada", root)
     user = ["setpriv", "--reuid=ada", "--regid=ada", "--init-groups", "env", "-C", "/home/ada", "HOME=/home/ada",
@@ -77,7 +83,8 @@ def docker() -> str:
     try:
         call("systemctl", "start", "docker.service")
     except Failed as failed:
-        raise Failed(f"{failed}; {call('journalctl', '--unit=docker.service', '--lines=20', '--output=cat')}") from failed
+        said = call("journalctl", "--unit=docker.service", "--lines=20", "--output=cat")
+        raise Failed(f"{failed}; {said}") from failed
     watching()
     try:
         call("tar", "-C", root, "-cf", WORK / "docker.tar", ".")
@@ -111,11 +118,7 @@ def nspawn() -> str:
 
 def session() -> str:
     """A user's own services: the unit below the manager of the user, by the number in its slice."""
-    with contextlib.suppress(Failed):
-        call("useradd", "--create-home", "--shell", "/bin/sh", "ada")
-    call("loginctl", "enable-linger", "ada")
-    uid = call("id", "-u", "ada")
-    until("ada's systemd runs", lambda: call("systemctl", "is-active", f"user@{uid}.service") == "active")
+    uid = lingering("ada")
     watching()
     call("systemd-run", "--quiet", "--user", "--machine=ada@.host", "--unit=compile", "/bin/sleep", "600")
     return recognised(user=uid, unit="compile.service")

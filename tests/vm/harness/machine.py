@@ -1,8 +1,8 @@
 """One Debian guest with systemd as PID 1: its disk, what is laid over it, a boot, and what came back.
 
-The guest's own part is a directory that is copied over its root before systemd starts: programs, Stockade's package, which
-the scripts install, units, scripts. A unit in it runs the scenarios, and powers off; what it writes to the second serial
-port is the result, as in the matrix.
+The guest's own part is a directory that is copied over its root before systemd starts: programs, Stockade's package,
+which the scripts install, units, scripts. A unit in it runs the scenarios, and powers off; what it writes to the second
+serial port is the result, as in the matrix.
 """
 
 import pathlib
@@ -12,7 +12,9 @@ import tempfile
 from . import cell, debian, guest, kernels
 
 # Emulated, systemd takes 10 s on an idle machine until it starts the unit.
-BOOT_SECONDS = 180
+BOOT_SECONDS = 300
+# The kernel's own test of its timer takes a host that is busy for a broken board, and panics.
+APPEND = ("psi=1", "no_timer_check")
 # Where the scripts find the package.
 PACKAGE = "stockade.deb"
 MEBIBYTES = 2048
@@ -36,7 +38,7 @@ Slice=scenarios.slice
 
 
 def overlay(into: pathlib.Path, programs: dict, scripts: pathlib.Path, arguments, files: dict, package) -> pathlib.Path:
-    """Lays out what goes over the guest's root: programs, the package, scripts, the unit that runs them, `files` by path."""
+    """Lays out what goes over the guest's root: programs, package, scripts, the unit that runs them, `files` by path."""
     root = into / "overlay"
     programs_at = root / "usr/local/bin"
     programs_at.mkdir(parents=True)
@@ -86,7 +88,7 @@ def boot(suite: str, programs: dict, scripts: pathlib.Path, arguments, files: di
             scratch = pathlib.Path(scratch)
             laid = overlay(scratch, programs, scripts, arguments, files, package)
             drive = f"file={image},format=raw,if=virtio,snapshot=on,cache=unsafe"
-            command = cell.qemu(kernel, initramfs(scratch, kernel, laid), [drive], scratch, ["psi=1"], MEBIBYTES)
+            command = cell.qemu(kernel, initramfs(scratch, kernel, laid), [drive], scratch, APPEND, MEBIBYTES)
             return cell.watch(command, scratch, deadline, BOOT_SECONDS)
 
     return cell.again(once)
