@@ -17,9 +17,9 @@ KNOBS = (
     ("cpu.max=25%", "cpu.max", "25000 100000", "CPUQuotaPerSecUSec", "250ms"),
     ("cpu.weight=50", "cpu.weight", "50", "CPUWeight", "50"),
     ("io.weight=50", "io.weight", "default 50", "IOWeight", "50"),
-    ("io.max=vda rbps=1MiB", "io.max", "254:0 rbps=1048576 wbps=max riops=max wiops=100",
+    ("io.max=vda rbps=1MiB wiops=100", "io.max", "254:0 rbps=1048576 wbps=max riops=max wiops=100",
      "IOReadBandwidthMax", "/dev/vda 1048576"),
-    ("io.max=vda wiops=100", "io.max", "254:0 rbps=1048576 wbps=max riops=max wiops=100",
+    ("io.max=vda rbps=1MiB wiops=100", "io.max", "254:0 rbps=1048576 wbps=max riops=max wiops=100",
      "IOWriteIOPSMax", "/dev/vda 100"),
     ("pids.max=77", "pids.max", "77", "TasksMax", "77"),
     ("cpuset.cpus=0", "cpuset.cpus.effective", "0", "AllowedCPUs", "0"),
@@ -49,15 +49,15 @@ def in_force(unit) -> None:
     """Every knob is what was asked for, in the kernel and in systemd."""
     found = state(unit)
     for asked, file, kernel, name, systemd in KNOBS:
-        held(f"after {asked}, {file} is {kernel!r} and not {found[file]!r}", found[file] == kernel)
-        held(f"after {asked}, {name} is {systemd!r} and not {found[name]!r}", found[name] == systemd)
+        held(f"{file} is {kernel!r} and not {found[file]!r} ({asked})", found[file] == kernel)
+        held(f"{name} is {systemd!r} and not {found[name]!r} ({asked})", found[name] == systemd)
 
 
 def set_and_undone(unit) -> None:
     """Every knob is set, survives a reload of systemd, and is undone."""
     governing()
     before = state(unit)
-    hand("set", unit.cgroup, *(knob[0] for knob in KNOBS))
+    hand("set", unit.cgroup, *sorted({knob[0] for knob in KNOBS}))
     in_force(unit)
     call("systemctl", "daemon-reload")
     in_force(unit)

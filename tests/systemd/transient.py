@@ -12,13 +12,14 @@ DROP_INS = [pathlib.Path("/run/systemd") / place for place in ("system.control",
 UNIT_FILES = pathlib.Path("/run/systemd/system")
 AUDIT = pathlib.Path("/var/lib/stockade/audit.jsonl")
 
-# Enforces by hand only, and on the scenarios' own units.
+# Enforces by hand only, and on the scenarios' own units. Without any rule the daemon would hold no journal.
 BY_HAND = """
 collect: {interval: 500ms}
 safety:
   mode: enforce
   scope: ["/**/stockade-test-*", "/**/stockade-test-*/**", "/**/user@*.service", "/**/user@*.service/**"]
   kill_budget: {target: {max: 20, per: 1h}, host: {max: 200, per: 1h}}
+limits: [{name: nothing, match: {path: "/stockade-test-nothing"}, set: {pids.max: 77}}]
 """
 
 
@@ -27,21 +28,25 @@ class Unit:
 
     def __init__(self, name: str):
         self.name = name
+        self._cgroup = ""
 
     @property
     def cgroup(self) -> str:
-        """The path of its cgroup, empty while it has none."""
-        return shown(self.name, "ControlGroup")
+        """The path of its cgroup, empty before it has one; the next one that it gets has the same."""
+        self._cgroup = self._cgroup or shown(self.name, "ControlGroup")
+        return self._cgroup
 
     def shows(self, name: str) -> str:
         """A property, as systemd says it."""
         return shown(self.name, name)
 
     def file(self, control: str, below: str = "") -> str:
-        """What the kernel says; a controller that systemd has turned off for want of use limits nothing."""
-        path = CGROUPS / self.cgroup.lstrip("/") / below / control
+        """What the kernel says; where a controller is off, that is what the parent has, or no limit."""
+        group = CGROUPS / self.cgroup.lstrip("/") / below
+        if control.endswith(".effective"):
+            group = next(one for one in (group, *group.parents) if (one / control).exists())
         with contextlib.suppress(FileNotFoundError):
-            return path.read_text().strip()
+            return (group / control).read_text().strip()
         return UNLIMITED[control]
 
     def drop_ins(self) -> list:
@@ -124,9 +129,9 @@ def audit_length() -> int:
 
 def clean(unit: Unit, before: dict) -> None:
     """Everything is as it was, in the kernel and in what systemd shows, and no drop-in is left."""
+    now = state(unit)
     for name, was in before.items():
-        now = state(unit)[name]
-        held(f"{name} of {unit.name} is {was!r} again, and not {now!r}", now == was)
+        held(f"{name} of {unit.name} is {was!r} again, and not {now[name]!r}", now[name] == was)
     held(f"no drop-in is left: {unit.drop_ins()}", not unit.drop_ins())
 
 
