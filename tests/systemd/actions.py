@@ -24,10 +24,6 @@ def main_pid(unit) -> int:
     return int(unit.shows("MainPID"))
 
 
-def populated(unit) -> bool:
-    return "populated 1" in unit.file("cgroup.events")
-
-
 def running_again(unit, pid: int) -> None:
     """Another process of the unit runs."""
     until(f"{unit.name} runs again", lambda: main_pid(unit) not in (0, pid) and unit.shows("ActiveState") == "active")
@@ -47,19 +43,28 @@ def freeze() -> None:
             held("the tasks run", "frozen 0" in unit.file("cgroup.events"))
 
 
-def kill() -> None:
-    """A service that is always started again is another cgroup after a kill; a frozen one is killed as well."""
-    with transient("kill", "Restart=always", "RestartSec=100ms") as unit:
+def killed(name: str, frozen: bool) -> None:
+    """A service that is always started again is killed, and is another cgroup then."""
+    with transient(name, "Restart=always", "RestartSec=100ms") as unit:
         governing()
-        for frozen in (False, True):
-            since, pid, inode = audit_length(), main_pid(unit), (CGROUPS / unit.cgroup.lstrip("/")).stat().st_ino
-            if frozen:
-                hand("freeze", unit.cgroup, "--ttl", "1m")
-            hand("kill", unit.cgroup, "--signal", "KILL")
-            running_again(unit, pid)
-            held("it is another cgroup", (CGROUPS / unit.cgroup.lstrip("/")).stat().st_ino != inode)
-            held("it is not frozen", unit.shows("FreezerState") == "running")
-            held("the audit has it", audited(since, kind="decision", action="kill", outcome="applied"))
+        since, pid, inode = audit_length(), main_pid(unit), (CGROUPS / unit.cgroup.lstrip("/")).stat().st_ino
+        if frozen:
+            hand("freeze", unit.cgroup, "--ttl", "1m")
+        hand("kill", unit.cgroup, "--signal", "KILL")
+        held("the audit has it", audited(since, kind="decision", action="kill", outcome="applied"))
+        running_again(unit, pid)
+        held("it is another cgroup", (CGROUPS / unit.cgroup.lstrip("/")).stat().st_ino != inode)
+        held("it is not frozen", unit.shows("FreezerState") == "running")
+
+
+def kill() -> None:
+    """systemd starts it again."""
+    killed("kill", False)
+
+
+def kill_of_a_frozen() -> None:
+    """The same for a frozen one."""
+    killed("kill-frozen", True)
 
 
 def kill_with_grace() -> None:
@@ -70,32 +75,50 @@ def kill_with_grace() -> None:
         until("none is left", lambda: unit.shows("ActiveState") != "active")
 
 
-def restart() -> None:
-    """A restart by hand: another process, also of a frozen unit."""
-    with from_file("restart") as unit:
+def restarted(name: str, frozen: bool) -> None:
+    """A restart by hand: another process, which runs."""
+    with from_file(name) as unit:
         governing()
-        for frozen in (False, True):
-            pid, since = main_pid(unit), audit_length()
-            if frozen:
-                hand("freeze", unit.cgroup, "--ttl", "1m")
-            hand("restart", unit.cgroup)
-            running_again(unit, pid)
-            held("it is not frozen", unit.shows("FreezerState") == "running")
-            held("the audit has it", audited(since, policy="by hand", action="restart", outcome="applied"))
+        pid, since = main_pid(unit), audit_length()
+        if frozen:
+            hand("freeze", unit.cgroup, "--ttl", "1m")
+        hand("restart", unit.cgroup)
+        running_again(unit, pid)
+        held("it is not frozen", unit.shows("FreezerState") == "running")
+        held("the audit has it", audited(since, policy="by hand", action="restart", outcome="applied"))
+
+
+def restart() -> None:
+    """Of a unit that runs."""
+    restarted("restart", False)
+
+
+def restart_of_a_frozen() -> None:
+    """Of a unit that is frozen."""
+    restarted("restart-frozen", True)
+
+
+def stop_by_hand(name: str, frozen: bool) -> None:
+    """A stop by hand: it stays stopped, whatever its Restart= says."""
+    with from_file(name, "Restart=always", "RestartSec=100ms") as unit:
+        governing()
+        since = audit_length()
+        if frozen:
+            hand("freeze", unit.cgroup, "--ttl", "1m")
+        hand("stop", unit.cgroup)
+        until("it is stopped", lambda: unit.shows("ActiveState") == "inactive")
+        held("it was not started again", unit.shows("NRestarts") == "0")
+        held("the audit has it", audited(since, kind="decision", action="stop", outcome="applied"))
 
 
 def stop() -> None:
-    """A stop by hand: it stays stopped, whatever its Restart= says, also if it was frozen."""
-    for frozen in (False, True):
-        with from_file(f"stop-{int(frozen)}", "Restart=always", "RestartSec=100ms") as unit:
-            governing()
-            since = audit_length()
-            if frozen:
-                hand("freeze", unit.cgroup, "--ttl", "1m")
-            hand("stop", unit.cgroup)
-            until("it is stopped", lambda unit=unit: unit.shows("ActiveState") == "inactive")
-            held("it was not started again", unit.shows("NRestarts") == "0")
-            held("the audit has it", audited(since, kind="decision", action="stop", outcome="applied"))
+    """Of a unit that runs."""
+    stop_by_hand("stop", False)
+
+
+def stop_of_a_frozen() -> None:
+    """Of a unit that is frozen."""
+    stop_by_hand("stop-frozen", True)
 
 
 def budget() -> None:
@@ -123,4 +146,5 @@ def steps() -> None:
         held("the audit has it", audited(since, policy="enough", action="stop"))
 
 
-SCENARIOS = {f"units_{one.__name__}": one for one in (freeze, kill, kill_with_grace, restart, stop, budget, steps)}
+SCENARIOS = {f"units_{one.__name__}": one for one in (
+    freeze, kill, kill_of_a_frozen, kill_with_grace, restart, restart_of_a_frozen, stop, stop_of_a_frozen, budget, steps)}
