@@ -6,13 +6,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
 use super::sampler::now;
 use crate::identify::places::{Place, home, places, wants};
@@ -123,7 +123,7 @@ impl Enricher {
 }
 
 /// The thread.
-fn work(root: &std::path::Path, questions: &Receiver<Question>, answers: &Sender<Answer>) {
+fn work(root: &Path, questions: &Receiver<Question>, answers: &Sender<Answer>) {
     let mut later: VecDeque<(Duration, Question)> = VecDeque::new();
     loop {
         let due = later.iter().map(|(due, _)| *due).min();
@@ -170,16 +170,19 @@ fn work(root: &std::path::Path, questions: &Receiver<Question>, answers: &Sender
 /// The files of one round: each is read once.
 struct Files<'a> {
     root: Result<OwnedFd, Errno>,
+    /// The root is this program's own, so that nothing leads out of it.
+    own_root: bool,
     answers: &'a Sender<Answer>,
     known: HashMap<String, Option<Told>>,
     passwd: Option<String>,
 }
 
 impl<'a> Files<'a> {
-    fn new(root: &std::path::Path, answers: &'a Sender<Answer>) -> Self {
+    fn new(root: &Path, answers: &'a Sender<Answer>) -> Self {
         let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+        let own_root = root == Path::new("/");
         let root = rustix::fs::open(root, flags, Mode::empty()).map_err(errno);
-        Self { root, answers, known: HashMap::new(), passwd: None }
+        Self { root, own_root, answers, known: HashMap::new(), passwd: None }
     }
 
     fn owner(&mut self, identity: &Arc<Identity>) -> Owner {
@@ -240,7 +243,11 @@ impl<'a> Files<'a> {
         let root = self.root.as_ref().map_err(|errno| Trouble::Read(ReadError::Os(*errno)))?;
         let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        Ok(openat2(root, path, flags, Mode::empty(), resolve)?)
+        match openat2(root, path, flags, Mode::empty(), resolve) {
+            // systemd's RestrictSUIDSGID=, which DynamicUser= brings, takes this call away.
+            Err(rustix::io::Errno::NOSYS) if self.own_root => Ok(openat(root, path, flags, Mode::empty())?),
+            opened => Ok(opened?),
+        }
     }
 
     fn text(&self, path: &str) -> Result<Vec<u8>, Trouble> {

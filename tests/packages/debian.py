@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "vm"))
 from harness import debian, host  # noqa: E402
 
 SUITE = "bookworm"
-# systemd for its unit tools and for the guest, man-db to render the pages.
+# systemd for its unit tools, man-db to render the pages.
 PACKAGES = ("systemd", "man-db")
 PATIENCE = 120
 

@@ -15,17 +15,17 @@ import tarfile
 import time
 import urllib.request
 
-from harness import host
+from harness import guest, host
 
 PORT = 19306
 PATIENCE = 60.0
 LIMITS = ["--ulimit", "nofile=512:512", "--ulimit", "nproc=512:512"]
 
 
-def build(output: pathlib.Path, profile: str, target: pathlib.Path) -> pathlib.Path:
-    """Makes the image with the script that users have."""
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
-    host.run("deploy/image/build", "--profile", profile, "--output", output, cwd=host.TREE, env=environment)
+def build(output: pathlib.Path) -> pathlib.Path:
+    """Makes the image with the script that users have; who calls holds the cache's lock `target`."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(host.cache() / "target")}
+    host.run("deploy/image/build", "--profile", guest.PROFILE, "--output", output, cwd=host.TREE, env=environment)
     return output
 
 

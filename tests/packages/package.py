@@ -4,7 +4,6 @@ import os
 import pathlib
 
 from debian import Root, repacked
-from harness import host
 
 # What an administrator may change, and must find again after an upgrade.
 CONFFILES = {
@@ -116,12 +115,3 @@ def purged(root: Root, package: pathlib.Path) -> None:
 
 # Each goes on from where the one before it left the root file system.
 CASES = (installed, modes, configurations, pages, completions, units, upgraded, removed, purged)
-
-
-def build(output: pathlib.Path, profile: str, target: pathlib.Path) -> pathlib.Path:
-    """Makes the package with the script that users have."""
-    environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
-    said = host.run("deploy/debian/build", "--profile", profile, "--output", output, cwd=host.TREE, env=environment)
-    package = pathlib.Path(said.splitlines()[-1])
-    assert package.exists(), said
-    return package

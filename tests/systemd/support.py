@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import re
 import subprocess
 import time
 import urllib.request
@@ -10,6 +11,10 @@ import urllib.request
 # An emulated CPU is some thirty times slower than a real one.
 PATIENCE = 120.0
 ADDRESS = "127.0.0.1:19306"
+# The package's two units; one of them runs at a time.
+WATCHER, ENFORCER = "stockade-watch.service", "stockade.service"
+CONFIGURATION = pathlib.Path("/etc/stockade/stockade.yaml")
+CGROUPS = pathlib.Path("/sys/fs/cgroup")
 
 
 class Failed(Exception):
@@ -41,7 +46,8 @@ def until(what: str, condition, patience: float = PATIENCE):
                 return found
         except (Failed, OSError, ValueError) as error:
             last = error
-        time.sleep(0.1)
+        # A look at all series takes an emulated program a while.
+        time.sleep(0.3)
     raise Failed(f"not within {patience:.0f} s: {what}" + (f" ({last})" if last else ""))
 
 
@@ -51,16 +57,57 @@ def http(path: str) -> str:
         return answer.read().decode()
 
 
-@contextlib.contextmanager
-def serving(*arguments):
-    """The daemon in a unit of its own, ready."""
-    call("systemd-run", "--quiet", "--unit=stockade-under-test", "--property=Type=exec", "--collect",
-         "/usr/local/bin/stockade", "serve", *arguments)
+def fails(*command) -> str:
+    """Runs a command that must fail, and gives what it said."""
     try:
-        until("the daemon is ready", lambda: http("/-/ready"))
+        said = call(*command)
+    except Failed as failed:
+        return str(failed)
+    raise Failed(f"{' '.join(map(str, command))}: succeeded, and must not: {said}")
+
+
+def held(what: str, condition) -> None:
+    """Something must be so now."""
+    if not condition:
+        raise Failed(f"not so: {what}")
+
+
+def shown(unit: str, name: str) -> str:
+    """A unit's property, as systemd says it."""
+    return call("systemctl", "show", "--value", f"--property={name}", unit)
+
+
+def exported(pattern: str) -> bool:
+    """Whether the daemon has a series like this: a regular expression over a line."""
+    return re.search(pattern, http("/metrics"), re.MULTILINE) is not None
+
+
+def ready() -> None:
+    """Waits until the daemon answers."""
+    until("the daemon is ready", lambda: http("/-/ready"))
+
+
+def watching() -> None:
+    """The watcher runs, as the package has set it up."""
+    call("systemctl", "start", WATCHER)
+    ready()
+
+
+def configure(text: str) -> None:
+    """Writes the enforcer's configuration."""
+    CONFIGURATION.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def enforcing(text: str):
+    """The enforcer runs with this configuration, and is stopped in the end, which undoes what it did."""
+    configure(text)
+    call("systemctl", "start", ENFORCER)
+    try:
+        ready()
         yield
     finally:
-        call("systemctl", "stop", "stockade-under-test.service")
+        call("systemctl", "stop", ENFORCER)
 
 
 def info(**labels: str) -> str:

@@ -1,4 +1,4 @@
-"""Builds what a guest runs: the static binaries, the initramfs, the disks."""
+"""Builds what a guest runs: the static binaries, the package, the initramfs, the disks."""
 
 import hashlib
 import json
@@ -11,12 +11,14 @@ import time
 from . import host
 
 TARGET = "x86_64-unknown-linux-gnu"
+# Cargo's profile of whatever is made for a test: the binaries, the package and the image share one build.
+PROFILE = "guest"
 
 
 def binaries() -> dict:
     """Builds `stockade` and the guest's test runner, statically linked; gives the path of each."""
     target = host.cache() / "target"
-    command = ["cargo", "build", "--locked", "--quiet", "--profile", "guest", "--target", TARGET,
+    command = ["cargo", "build", "--locked", "--quiet", "--profile", PROFILE, "--target", TARGET,
                "--bin", "stockade", "--test", "guest", "--message-format", "json-render-diagnostics"]
     environment = {**os.environ, "RUSTFLAGS": "-C target-feature=+crt-static", "CARGO_TARGET_DIR": str(target)}
     with host.lock("target"):
@@ -35,6 +37,13 @@ def binaries() -> dict:
         if not host.is_static(str(path)):
             raise host.Trouble(f"{name}: {path} is not statically linked: is the static C library (libc6-dev) there?")
     return found
+
+
+def package(into: pathlib.Path) -> pathlib.Path:
+    """Makes the Debian package with the script that users have; who calls holds the cache's lock `target`."""
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(host.cache() / "target")}
+    said = host.run("deploy/debian/build", "--profile", PROFILE, "--output", into, cwd=host.TREE, env=environment)
+    return pathlib.Path(said.splitlines()[-1])
 
 
 def keep(program: pathlib.Path) -> pathlib.Path:
