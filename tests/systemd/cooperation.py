@@ -4,10 +4,10 @@ import contextlib
 import json
 import pathlib
 
-from support import Failed, call, serving, until
+from support import CGROUPS, CONFIGURATION, Failed, call, enforcing, until
 
-WORK = pathlib.Path("/var/tmp/cooperation")
-CGROUPS = pathlib.Path("/sys/fs/cgroup")
+# Where the unit may write.
+WORK = pathlib.Path("/var/lib/stockade/cooperation")
 SLICE = "coop.slice"
 KILLER = """collect: {{interval: 500ms}}
 safety:
@@ -38,13 +38,11 @@ def unit(name: str, *properties: str, slice_: str = SLICE):
             call("systemctl", "reset-failed", name)
 
 
-def configured(more: str) -> pathlib.Path:
+def configured(more: str) -> str:
     """A configuration with an empty journal and no audit."""
     call("rm", "-rf", WORK)
     WORK.mkdir(parents=True)
-    file = WORK / "stockade.yaml"
-    file.write_text(KILLER.format(slice=SLICE, work=WORK, more=more))
-    return file
+    return KILLER.format(slice=SLICE, work=WORK, more=more)
 
 
 def decided(outcome: str, cgroup: str) -> dict:
@@ -102,18 +100,18 @@ def owners_by_systemds_word() -> str:
 
 def left_to_systemd_oomd() -> str:
     """What systemd-oomd is told to look after is not killed, and its neighbour is."""
-    file = configured("yield_to: [systemd-oomd]")
+    text = configured("yield_to: [systemd-oomd]")
     # Whether it runs is what counts here; what it does is its own affair.
     with unit("systemd-oomd.service", slice_="system.slice"), \
             unit("coop-left.service", "ManagedOOMMemoryPressure=kill") as left, \
-            unit("coop-free.service") as free, serving("--config", file, "--web.listen-address", "127.0.0.1:19306"):
+            unit("coop-free.service") as free, enforcing(text):
         killed = decided("applied", free)
         if (killed["writer"], killed["owner"]) != ("dbus", {"kind": "systemd", "unit": "coop-free.service"}):
             raise Failed(f"it was written as {killed}")
         spared = decided("yielded", left)
         if call("systemctl", "is-active", "coop-left.service") != "active":
             raise Failed("what was to be left alone has ended")
-        told = call("stockade", "explain", "--config", file, left)
+        told = call("stockade", "explain", "--config", CONFIGURATION, left)
         if "coop-left.service has ManagedOOMMemoryPressure=kill" not in told:
             raise Failed(f"it is not said why: {told}")
         return spared["detail"]
@@ -121,9 +119,8 @@ def left_to_systemd_oomd() -> str:
 
 def kill_loop() -> str:
     """A service that systemd starts again after each kill is told as a loop, and lives on."""
-    file = configured("freeze_max: 30s")
-    with unit("coop-again.service", "Restart=always", "RestartSec=100ms") as again, \
-            serving("--config", file, "--web.listen-address", "127.0.0.1:19306"):
+    text = configured("freeze_max: 30s")
+    with unit("coop-again.service", "Restart=always", "RestartSec=100ms") as again, enforcing(text):
         first = decided("applied", again)
         loop = decided("kill_loop", again)
         if first["target"]["id"] == loop["target"]["id"]:
