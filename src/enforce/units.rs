@@ -300,6 +300,15 @@ fn kept(saved: &Saved) -> Option<Kept> {
 }
 
 impl Owned {
+    /// Has systemd let a frozen unit run: it neither stops nor starts what it takes for frozen (from systemd 255 on), not
+    /// even a unit whose processes were killed.
+    fn thaw_before_its_end(&self, unit: &Unit) -> Result<(), Fault> {
+        if Held::is_frozen(&self.target)? {
+            unit.thaw()?;
+        }
+        Ok(())
+    }
+
     fn by_unit(&self) -> Option<(&Systemd, &Unit)> {
         Some((self.systemd.as_deref()?, self.unit.as_ref()?))
     }
@@ -399,6 +408,7 @@ impl Held for Owned {
 
     fn kill(&self, kill: Kill, deadline: Duration) -> Result<(), Fault> {
         let Some(unit) = &self.unit else { return Held::kill(&self.target, kill, deadline) };
+        self.thaw_before_its_end(unit)?;
         let send = |signal| {
             unit.signal(Whom::All, signal).map_err(|error| match Fault::from(error) {
                 fault if fault.outcome == Outcome::Vanished => ControlError::Vanished,
@@ -434,14 +444,20 @@ impl Held for Owned {
     fn restart(&self, deadline: Duration) -> Result<(), Fault> {
         match &self.unit {
             None => Held::restart(&self.target, deadline),
-            Some(unit) => Ok(unit.restart(deadline)?),
+            Some(unit) => {
+                self.thaw_before_its_end(unit)?;
+                Ok(unit.restart(deadline)?)
+            }
         }
     }
 
     fn stop(&self, deadline: Duration) -> Result<(), Fault> {
         match &self.unit {
             None => Held::stop(&self.target, deadline),
-            Some(unit) => Ok(unit.stop(deadline)?),
+            Some(unit) => {
+                self.thaw_before_its_end(unit)?;
+                Ok(unit.stop(deadline)?)
+            }
         }
     }
 }

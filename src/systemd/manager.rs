@@ -150,7 +150,10 @@ impl Manager {
             bus: self.0.address.clone(),
             reason: "the program is ending".to_owned(),
         })?;
-        runtime.block_on(async { timeout(deadline, work).await }).unwrap_or_else(|_| {
+        // The daemon's start puts back what a former run left, on a thread that drives its own runtime already.
+        let answer =
+            tokio::task::block_in_place(|| runtime.block_on(async { timeout(deadline, work).await }));
+        answer.unwrap_or_else(|_| {
             // A bus that keeps silent is not asked again on the same line.
             self.hang_up();
             Err(BusError::TimedOut { call: what.to_owned(), after: deadline })
@@ -209,6 +212,15 @@ mod tests {
         let error = manager.unit_of("/system.slice").expect_err("there is no bus");
         assert!(matches!(error, BusError::Unreachable { .. }), "{error}");
         assert!(error.to_string().contains(&run.path().display().to_string()), "{error}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_may_be_asked_where_another_runtime_is_at_work() {
+        let run = tempfile::tempdir().expect("tempdir");
+        let manager = Manager::new(run.path()).expect("a line");
+        let error = manager.unit_of("/system.slice").expect_err("there is no bus");
+        assert!(matches!(error, BusError::Unreachable { .. }), "{error}");
+        tokio::task::block_in_place(|| drop(manager));
     }
 
     #[test]

@@ -146,5 +146,6 @@ def steps() -> None:
         held("the audit has it", audited(since, policy="enough", action="stop"))
 
 
-SCENARIOS = {f"units_{one.__name__}": one for one in (
-    freeze, kill, kill_of_a_frozen, kill_with_grace, restart, restart_of_a_frozen, stop, stop_of_a_frozen, budget, steps)}
+SCENARIOS = {f"units_{one.__name__}": one
+             for one in (freeze, kill, kill_of_a_frozen, kill_with_grace, restart, restart_of_a_frozen, stop,
+                         stop_of_a_frozen, budget, steps)}

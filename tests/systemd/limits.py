@@ -22,6 +22,8 @@ KNOBS = (
     ("io.max=vda rbps=1MiB wiops=100", "io.max", "254:0 rbps=1048576 wbps=max riops=max wiops=100",
      "IOWriteIOPSMax", "/dev/vda 100"),
     ("pids.max=77", "pids.max", "77", "TasksMax", "77"),
+)
+SETS = (
     ("cpuset.cpus=0", "cpuset.cpus.effective", "0", "AllowedCPUs", "0"),
     ("cpuset.mems=0", "cpuset.mems.effective", "0", "AllowedMemoryNodes", "0"),
 )
@@ -45,22 +47,22 @@ time.sleep(1000)
 """
 
 
-def in_force(unit) -> None:
+def in_force(unit, knobs) -> None:
     """Every knob is what was asked for, in the kernel and in systemd."""
     found = state(unit)
-    for asked, file, kernel, name, systemd in KNOBS:
+    for asked, file, kernel, name, systemd in knobs:
         held(f"{file} is {kernel!r} and not {found[file]!r} ({asked})", found[file] == kernel)
         held(f"{name} is {systemd!r} and not {found[name]!r} ({asked})", found[name] == systemd)
 
 
-def set_and_undone(unit) -> None:
-    """Every knob is set, survives a reload of systemd, and is undone."""
+def set_and_undone(unit, knobs) -> None:
+    """Knobs are set, survive a reload of systemd, and are undone."""
     governing()
     before = state(unit)
-    hand("set", unit.cgroup, *sorted({knob[0] for knob in KNOBS}))
-    in_force(unit)
+    hand("set", unit.cgroup, *sorted({knob[0] for knob in knobs}))
+    in_force(unit, knobs)
     call("systemctl", "daemon-reload")
-    in_force(unit)
+    in_force(unit, knobs)
     hand("undo", unit.cgroup)
     clean(unit, before)
     call("systemctl", "daemon-reload")
@@ -70,7 +72,13 @@ def set_and_undone(unit) -> None:
 def every_knob() -> None:
     """Of a unit that has no limits of its own."""
     with transient("knobs") as unit:
-        set_and_undone(unit)
+        set_and_undone(unit, KNOBS)
+
+
+def sets() -> None:
+    """CPUs and memory nodes of a unit that had all of them."""
+    with transient("sets") as unit:
+        set_and_undone(unit, SETS)
 
 
 def every_knob_of_a_file() -> None:
@@ -78,7 +86,7 @@ def every_knob_of_a_file() -> None:
     with from_file("own", "MemoryHigh=512M", "MemoryMax=600M", "MemoryLow=1M", "MemoryMin=512K", "MemorySwapMax=64M",
                    "CPUQuota=50%", "CPUWeight=200", "IOWeight=200", "IOReadBandwidthMax=/dev/vda 5M", "TasksMax=300",
                    "AllowedCPUs=0-1", "AllowedMemoryNodes=0") as unit:
-        set_and_undone(unit)
+        set_and_undone(unit, KNOBS + SETS)
 
 
 def set_before_by_an_administrator() -> None:
@@ -176,5 +184,5 @@ def policy() -> None:
 
 
 SCENARIOS = {f"units_{one.__name__}": one
-             for one in (every_knob, every_knob_of_a_file, set_before_by_an_administrator, reload_and_reexec,
-                         started_again, crash, crash_without_a_second_look, policy)}
+             for one in (every_knob, sets, every_knob_of_a_file, set_before_by_an_administrator,
+                         reload_and_reexec, started_again, crash, crash_without_a_second_look, policy)}

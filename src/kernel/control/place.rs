@@ -57,12 +57,19 @@ impl Place {
 
     /// Writes one of its files, in one system call and without truncating it first.
     pub fn write(&self, name: &str, value: &str) -> Result<(), ControlError> {
-        let written = self.open_raw(name, OFlag::O_WRONLY).and_then(|fd| {
-            // A write of nothing does not reach the kernel: an emptied list needs its newline.
-            let bytes = if value.is_empty() { "\n" } else { value };
-            File::from(fd).write_all(bytes.as_bytes()).map_err(|error| errno_of(&error))
-        });
+        // A write of nothing does not reach the kernel: an emptied list needs its newline.
+        let mut written = self.write_raw(name, if value.is_empty() { "\n" } else { value });
+        if value.is_empty() && written == Err(Errno::ENOSPC) {
+            // A set of CPUs or memory nodes with tasks in it cannot be emptied again. All that its parent has is the same.
+            let all = self.open_raw(&format!("../{name}.effective"), OFlag::O_RDONLY);
+            written = all.and_then(|fd| text(File::from(fd))).and_then(|all| self.write_raw(name, &all));
+        }
         written.map_err(|errno| self.failure(name, if value.is_empty() { "(nothing)" } else { value }, errno))
+    }
+
+    fn write_raw(&self, name: &str, value: &str) -> Result<(), Errno> {
+        let fd = self.open_raw(name, OFlag::O_WRONLY)?;
+        File::from(fd).write_all(value.as_bytes()).map_err(|error| errno_of(&error))
     }
 
     /// One of its files by its whole path, for messages.
