@@ -44,12 +44,12 @@ pub fn assignments(texts: &[String]) -> Result<Vec<(Knob, Value)>, String> {
 
 fn io_max(text: &str, mut devices: Json) -> Option<Json> {
     let (device, rates) = text.split_once(' ')?;
-    let mut set = Map::new();
+    // One device may be named several times, once for each of its rates.
+    let set = devices.as_object_mut()?.entry(device).or_insert_with(|| json!({})).as_object_mut()?;
     for rate in rates.split_whitespace() {
         let (name, value) = rate.split_once('=')?;
         set.insert(name.to_owned(), json!(value));
     }
-    devices.as_object_mut()?.insert(device.to_owned(), Json::Object(set));
     Some(devices)
 }
 
