@@ -9,7 +9,8 @@
 //! | [`identify`] | PURE: a path, and the texts of runtimes' files, to whom it belongs: slice, unit, user, container, pod, job | `model` |
 //! | [`sample`] | the walk: kernel to snapshot, faults kept beside the results; `enrich` reads the runtimes' files on its own thread | `kernel`, `identify`, `model` |
 //! | [`policy`] | PURE: rules over snapshots: selectors, signals, conditions, ranking, the engine | `model` |
-//! | [`enforce`] | decisions to the kernel: guard rails and the ledger (PURE), the journal, the writes, the audit | `policy`, `kernel`, `model` |
+//! | [`systemd`] | the line to systemd: units, their properties, jobs, over D-Bus | `model` |
+//! | [`enforce`] | decisions to the kernel, or to systemd where it owns the cgroup: guard rails and the ledger (PURE), the journal, the writes, the audit | `policy`, `kernel`, `systemd`, `model` |
 //! | [`metrics`] | PURE but for the program's own registry: snapshot to Prometheus text | `enforce`, `policy`, `model` |
 //! | [`config`] | YAML to a checked configuration, with every error located | `enforce`, `policy`, `model`, `web` |
 //! | [`record`] | PURE: what is shown of a cgroup as JSON, a format of its own | `model` |
@@ -45,4 +46,5 @@ pub mod model;
 pub mod policy;
 pub mod record;
 pub mod sample;
+pub mod systemd;
 pub mod web;

@@ -11,7 +11,8 @@ const MAP: &[(&str, &[&str])] = &[
     ("identify", &["model"]),
     ("sample", &["kernel", "identify", "model"]),
     ("policy", &["model"]),
-    ("enforce", &["policy", "kernel", "model"]),
+    ("systemd", &["model"]),
+    ("enforce", &["policy", "kernel", "systemd", "model"]),
     ("metrics", &["enforce", "policy", "model"]),
     ("config", &["enforce", "policy", "model", "web"]),
     ("record", &["model"]),
@@ -21,7 +22,7 @@ const MAP: &[(&str, &[&str])] = &[
 ];
 const EVERYTHING: &[&str] = &[
     "cli", "config", "daemon", "enforce", "identify", "kernel", "metrics", "model", "policy", "record",
-    "sample", "web",
+    "systemd", "sample", "web",
 ];
 
 /// Files and directories that only compute.

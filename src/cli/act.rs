@@ -1,4 +1,4 @@
-//! `stockade set|freeze|thaw|kill|reclaim|undo`: by hand, through the guard rails and the journal.
+//! `stockade set|freeze|thaw|kill|restart|stop|reclaim|undo`: by hand, through the guard rails and the journal.
 //!
 //! Where a daemon holds the journal, it is asked. Otherwise this process does it itself and holds the journal as long as
 //! what it did has to be undone.
@@ -132,6 +132,42 @@ Examples:
   stockade kill /batch.slice/job-1            SIGTERM, after five seconds SIGKILL
   stockade kill /batch.slice/job-1 -s KILL    at once";
 
+/// Have systemd stop a unit and start it again.
+///
+/// Bounded by the kill budgets, as a kill is. Waits until it runs, at most 100 seconds.
+#[derive(Debug, Args)]
+#[command(after_help = RESTART)]
+pub struct RestartArgs {
+    /// A unit's name such as ssh.service, or its cgroup.
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
+    pub target: OsString,
+    /// The rest.
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+const RESTART: &str = "\
+Examples:
+  stockade restart nginx.service    its memory is new; its configuration is read again";
+
+/// Have systemd stop a unit.
+///
+/// Bounded by the kill budgets, as a kill is. It stays stopped until somebody starts it: this is never undone.
+#[derive(Debug, Args)]
+#[command(after_help = STOP)]
+pub struct StopArgs {
+    /// A unit's name such as ssh.service, or its cgroup.
+    #[arg(value_name = "CGROUP", add = ArgValueCompleter::new(completions::cgroups))]
+    pub target: OsString,
+    /// The rest.
+    #[command(flatten)]
+    pub act: ActArgs,
+}
+
+const STOP: &str = "\
+Examples:
+  stockade stop batch-import.service    what depends on it is stopped as well";
+
 /// Have the kernel take memory of a cgroup back.
 #[derive(Debug, Args)]
 #[command(after_help = RECLAIM)]
@@ -215,6 +251,26 @@ impl KillArgs {
     pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
         let what = What::Kill { signal: self.signal, grace: self.grace };
         self.act.run(Some(&self.target), what, None, out, err)
+    }
+}
+
+impl RestartArgs {
+    /// Restarts.
+    ///
+    /// # Errors
+    /// When the result cannot be written.
+    pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+        self.act.run(Some(&self.target), What::Restart, None, out, err)
+    }
+}
+
+impl StopArgs {
+    /// Stops.
+    ///
+    /// # Errors
+    /// When the result cannot be written.
+    pub fn run(&self, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<Exit> {
+        self.act.run(Some(&self.target), What::Stop, None, out, err)
     }
 }
 

@@ -31,7 +31,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 
-pub use act::{FreezeArgs, KillArgs, ReclaimArgs, SetArgs, ThawArgs, UndoArgs};
+pub use act::{FreezeArgs, KillArgs, ReclaimArgs, RestartArgs, SetArgs, StopArgs, ThawArgs, UndoArgs};
 pub use audit::AuditArgs;
 pub use check::{CheckArgs, Format};
 pub use completions::{CompletionsArgs, answer};
@@ -95,6 +95,8 @@ enum Command {
     Freeze(FreezeArgs),
     Thaw(ThawArgs),
     Kill(KillArgs),
+    Restart(RestartArgs),
+    Stop(StopArgs),
     Reclaim(ReclaimArgs),
     Undo(UndoArgs),
     Ns(Box<NsArgs>),
@@ -132,6 +134,8 @@ impl Cli {
             Command::Freeze(args) => args.run(&mut out, &mut err),
             Command::Thaw(args) => args.run(&mut out, &mut err),
             Command::Kill(args) => args.run(&mut out, &mut err),
+            Command::Restart(args) => args.run(&mut out, &mut err),
+            Command::Stop(args) => args.run(&mut out, &mut err),
             Command::Reclaim(args) => args.run(&mut out, &mut err),
             Command::Undo(args) => args.run(&mut out, &mut err),
             Command::Ls(args) => {

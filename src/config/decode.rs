@@ -212,7 +212,10 @@ impl DecodeError {
     }
 
     fn unknown(what: &str, name: &str, known: &[&str]) -> Self {
-        let mut expected = format!("expected one of: {}", known.join(", "));
+        let mut expected = match known {
+            [] => "expected nothing here: `{}`".to_owned(),
+            known => format!("expected one of: {}", known.join(", ")),
+        };
         if let Some(meant) = nearest(name, known) {
             expected.push_str(&format!("; did you mean `{meant}`?"));
         }

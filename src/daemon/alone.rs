@@ -57,7 +57,7 @@ impl Alone {
             ..Settings::default()
         };
         let mut sampler = Sampler::new(settings, carried()).map_err(|error| error.to_string())?;
-        let surroundings = Surroundings::new(sampler.layout(), paths);
+        let mut surroundings = Surroundings::new(sampler.layout(), paths);
         let snapshot = sampler.pass();
         let reporter = Reporter::new(Arc::new(Own::new()), Arc::default(), &config.safety)
             .map_err(|error| error.to_string())?;
@@ -69,7 +69,7 @@ impl Alone {
             }
         };
         let (enforcer, recovery) =
-            reporter.start(&config.safety, &surroundings, tell).map_err(|error| error.to_string())?;
+            reporter.start(&config.safety, &mut surroundings, tell).map_err(|error| error.to_string())?;
         let recovered = recovery.claims.len();
         let mut guard = Guard::new(config.safety.clone());
         guard.remember(&recovery.kills, surroundings.now());

@@ -50,6 +50,8 @@ pub(super) fn request(
         What::Freeze { ttl } => (Wish::Freeze, Some(*ttl), false),
         What::Thaw => (Wish::Thaw, None, false),
         What::Kill { signal, grace } => (Wish::Kill(Kill { signal: *signal, grace: *grace }), None, false),
+        What::Restart => (Wish::Restart, None, false),
+        What::Stop => (Wish::Stop, None, false),
         What::Reclaim { bytes } => (Wish::Reclaim(Amount::Fixed(Value::of(*bytes))), None, false),
         What::Undo => (Wish::Undo, None, false),
         What::Explain => return Err(Answer::failed("only a daemon with policies can explain".to_owned())),

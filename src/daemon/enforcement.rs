@@ -135,6 +135,7 @@ impl Judge {
             self.rails_moved = true;
         }
         self.guard.replace(config.safety.clone());
+        self.surroundings.replace_writers(config.safety.writers);
         self.config = config;
     }
 

@@ -59,7 +59,7 @@ impl Reporter {
     pub fn start(
         &self,
         safety: &Safety,
-        surroundings: &Surroundings,
+        surroundings: &mut Surroundings,
         then: impl Fn(&Event) + Send + 'static,
     ) -> Result<(Enforcer, Recovery), StartError> {
         let settings = Settings {
@@ -70,7 +70,7 @@ impl Reporter {
         let (notifier, told) = (self.notifier.clone(), self.clone());
         let (enforcer, recovery) = Enforcer::start(
             settings,
-            Arc::clone(surroundings.control()) as Arc<_>,
+            surroundings.actuator(safety.writers) as Arc<_>,
             Arc::clone(&self.stats),
             move |order, notify| notifier.send(order, notify),
             move |event| {

@@ -74,6 +74,10 @@ pub enum What {
         /// How long they have before SIGKILL.
         grace: Duration,
     },
+    /// Have systemd stop the unit and start it again.
+    Restart,
+    /// Have systemd stop the unit.
+    Stop,
     /// Have the kernel take memory back.
     Reclaim {
         /// How much.

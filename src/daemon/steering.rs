@@ -128,14 +128,14 @@ impl Steering {
             }
             tracing::warn!(%error, journal = %path.display(), "no journal can be kept; nothing is enforced anyway");
         }
-        let surroundings = Surroundings::new(layout, paths);
+        let mut surroundings = Surroundings::new(layout, paths);
         let reporter =
             Reporter::new(Arc::clone(own), Arc::clone(board), safety).map_err(SteeringError::Thread)?;
         let waiting: Waiting = Arc::new(Mutex::new(HashMap::new()));
         let asked = Arc::clone(&waiting);
         let told = Told::default();
         let limits = Arc::clone(&told);
-        let (enforcer, recovery) = reporter.start(safety, &surroundings, move |event| {
+        let (enforcer, recovery) = reporter.start(safety, &mut surroundings, move |event| {
             if let Event::Done(done) = event {
                 retries::tell(&limits, done);
                 let reply = asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&done.order.id);

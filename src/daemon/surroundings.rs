@@ -8,12 +8,15 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::enforce::order::Outcome;
 use crate::enforce::plan::{Below, Facts, Guard, Ownership, Planned, Request, Residents, Wish};
+use crate::enforce::safety::Writers;
+use crate::enforce::units::ByOwner;
 use crate::identify::identify;
 use crate::kernel::control::{Control, ControlError};
 use crate::kernel::layout::{Layout, Paths};
 use crate::kernel::owner::{self, Delegation};
-use crate::model::{Identity, OwnerLabel};
+use crate::model::Identity;
 use crate::policy::engine::View;
+use crate::systemd::Manager;
 
 /// How long what was found out about the host's residents is believed: processes move rarely.
 const BELIEVED: Duration = Duration::from_secs(10);
@@ -24,6 +27,20 @@ pub(super) fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
+/// The line to the host's systemd, if that is its service manager.
+fn line(paths: &Paths) -> Option<Manager> {
+    if !owner::systemd_is_running(paths) {
+        return None;
+    }
+    match Manager::new(&owner::run(paths)) {
+        Ok(manager) => Some(manager),
+        Err(error) => {
+            tracing::error!("no thread for D-Bus can be started: {error}; systemd's units are not acted on");
+            None
+        }
+    }
+}
+
 /// The host, as the guard rails see it. Every look costs a few files of procfs.
 pub(super) struct Surroundings {
     paths: Paths,
@@ -32,8 +49,9 @@ pub(super) struct Surroundings {
     residents: Residents,
     /// When they were looked for.
     seen: Option<Duration>,
-    /// Whether systemd is PID 1: without it, a path that looks like a unit's is anybody's.
-    systemd: bool,
+    /// The line to systemd where it is PID 1: without it, a path that looks like a unit's is anybody's.
+    systemd: Option<Manager>,
+    actuator: Option<Arc<ByOwner>>,
 }
 
 impl Surroundings {
@@ -42,7 +60,8 @@ impl Surroundings {
             control: Arc::new(Control::new(layout, &paths)),
             residents: Residents::default(),
             seen: None,
-            systemd: owner::systemd_is_running(&paths),
+            systemd: line(&paths),
+            actuator: None,
             layout: layout.clone(),
             paths,
         }
@@ -51,6 +70,19 @@ impl Surroundings {
     /// The way to the kernel's control files.
     pub fn control(&self) -> &Arc<Control> {
         &self.control
+    }
+
+    /// The way to every cgroup, by its owner.
+    pub fn actuator(&mut self, writers: Writers) -> Arc<ByOwner> {
+        let made = ByOwner::new(Arc::clone(&self.control), self.systemd.clone(), writers);
+        Arc::clone(self.actuator.insert(Arc::new(made)))
+    }
+
+    /// Takes another configuration of who may be written, and how.
+    pub fn replace_writers(&self, writers: Writers) {
+        if let Some(actuator) = &self.actuator {
+            actuator.replace_writers(writers);
+        }
     }
 
     /// The monotonic clock.
@@ -82,7 +114,7 @@ impl Surroundings {
 
     /// Holds a request to the guard rails.
     pub fn plan(&self, guard: &mut Guard, request: &Request, view: &View<'_>) -> Planned {
-        let unsupported = self.unsupported(&request.wish);
+        let unsupported = self.unsupported(&request.target, &request.wish);
         let below = self.below(&request.target, &request.wish);
         let below = below.as_deref().map_err(String::as_str);
         self.with_facts(&request.target, view, below, unsupported.as_deref(), |facts| {
@@ -150,10 +182,7 @@ impl Surroundings {
         Residents { own, init, kernel_threads, unknown }
     }
 
-    /// Who manages a cgroup, and whether that one gave it away.
-    ///
-    /// By its name: a runtime's containers are known by their paths, and what has the name of a unit or slice is
-    /// systemd's where systemd runs.
+    /// Who manages a cgroup by its name, and whether that one gave it away.
     fn owner(&self, target: &Identity) -> (Ownership, bool) {
         let ownership = self.owner_by_name(target);
         let delegated = ownership != Ownership::Unowned
@@ -162,21 +191,17 @@ impl Surroundings {
     }
 
     fn owner_by_name(&self, target: &Identity) -> Ownership {
-        let owner = &target.owner;
-        if let Some(runtime) = owner.get(OwnerLabel::Runtime) {
-            Ownership::Runtime(runtime.to_owned())
-        } else if self.systemd
-            && (owner.get(OwnerLabel::Unit).is_some() || owner.get(OwnerLabel::Slice).is_some())
-        {
-            Ownership::Systemd
-        } else {
-            Ownership::Unowned
-        }
+        Ownership::of(target, self.systemd.is_some())
     }
 
     /// Why this host cannot do what is wished, where it cannot.
-    fn unsupported(&self, wish: &Wish) -> Option<String> {
+    fn unsupported(&self, target: &Identity, wish: &Wish) -> Option<String> {
+        let by_systemd = self.actuator.as_ref().is_some_and(|actuator| actuator.asks_systemd(target));
         match wish {
+            // It enables a controller for a unit that needs one.
+            Wish::Set { settings, .. } if by_systemd => {
+                settings.iter().find_map(|setting| self.control.serves(&setting.knob).err())
+            }
             Wish::Set { settings, .. } => {
                 settings.iter().find_map(|setting| self.control.supports(&setting.knob).err())
             }

@@ -42,9 +42,19 @@ pub trait Actuator: Send + Sync + 'static {
     /// # Errors
     /// [`Outcome::Vanished`] where the cgroup is gone or has another kernel id.
     fn open(&self, target: &Identity) -> Result<Box<dyn Held>, Fault>;
+
+    /// Puts back what outlives the cgroup that it was saved from, and is gone now: a unit's property. `still` is asked right
+    /// before, while nobody else writes one: whether nobody has claimed the same since.
+    ///
+    /// # Errors
+    /// The fault of whoever has it.
+    fn put_back_outlived(&self, saved: &Saved, still: &dyn Fn() -> bool) -> Result<(), Fault> {
+        let _ = (saved, still);
+        Ok(())
+    }
 }
 
-/// A cgroup, held by its directories: a new cgroup under the same path is never reached through it.
+/// A cgroup, held by its directories (and by its unit where it is one): a new cgroup under the same path is never reached through it.
 ///
 /// Every call may block, and none is made on a thread that decides.
 #[expect(clippy::missing_errors_doc, reason = "each one fails with the fault that the kernel layer met")]
@@ -73,4 +83,8 @@ pub trait Held {
     fn reclaim_writes(&self) -> Result<Option<Knob>, Fault>;
     /// Has the kernel take back this many bytes; gives how many it did.
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault>;
+    /// Has its service manager stop it and start it again, and waits until that is done.
+    fn restart(&self, deadline: Duration) -> Result<(), Fault>;
+    /// Has its service manager stop it, and waits until that is done.
+    fn stop(&self, deadline: Duration) -> Result<(), Fault>;
 }

@@ -14,6 +14,8 @@ pub(super) fn resolve(wish: &Wish, readings: Option<&Readings>) -> (Deed, Result
         Wish::Freeze => Deed::Freeze,
         Wish::Thaw => Deed::Thaw,
         Wish::Kill(kill) => Deed::Kill(*kill),
+        Wish::Restart => Deed::Restart,
+        Wish::Stop => Deed::Stop,
         Wish::Reclaim(amount) => {
             let used = readings.and_then(|readings| readings.get(Field::MemoryCurrent));
             let bytes = amount_of(amount, used).as_ref().and_then(Value::number);

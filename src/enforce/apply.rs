@@ -29,12 +29,20 @@ pub struct Deadlines {
     pub kill: Duration,
     /// For memory to be reclaimed.
     pub reclaim: Duration,
+    /// For a unit to be stopped, or stopped and started: systemd itself waits 90 s for each unless the unit says otherwise.
+    pub job: Duration,
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { write: seconds(5), freeze: seconds(3), kill: seconds(10), reclaim: seconds(10) }
+        Self {
+            write: seconds(5),
+            freeze: seconds(3),
+            kill: seconds(10),
+            reclaim: seconds(10),
+            job: seconds(100),
+        }
     }
 }
 

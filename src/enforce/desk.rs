@@ -101,6 +101,7 @@ impl Deadlines {
             Work::Carry(order) => match &order.deed {
                 Deed::Freeze => self.freeze + self.write,
                 Deed::Kill(kill) => kill.grace + self.kill + self.write,
+                Deed::Restart | Deed::Stop => self.job + self.write,
                 Deed::Reclaim(_) => self.reclaim,
                 Deed::Notify(_) | Deed::Set { .. } | Deed::Undo | Deed::Thaw => self.write,
             },

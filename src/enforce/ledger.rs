@@ -345,11 +345,13 @@ impl Ledger {
         Some(ended)
     }
 
-    /// The cgroup is gone: forgets it, and returns what was claimed of it.
-    pub fn gone(&mut self, target: &Identity) -> Vec<Claim> {
-        let Some(account) = self.accounts.remove(&key_of(target)) else { return Vec::new() };
-        let settings = account.knobs.into_values().flat_map(|held| held.settings);
-        settings.map(|setting| setting.claim).chain(account.freezes).collect()
+    /// Whether a control of another cgroup under the same path is claimed: one that has come after this one.
+    #[must_use]
+    pub fn has_heir(&self, target: &Identity, knob: &Knob) -> bool {
+        self.accounts.values().any(|account| {
+            let (path, id) = (&account.identity.path, account.identity.id);
+            *path == target.path && id != target.id && account.knobs.contains_key(knob)
+        })
     }
 
     /// What it means that somebody else wrote a control, and now it is `value`.

@@ -7,6 +7,7 @@
 //! - [`ledger`]: PURE, who claims which control, what is in force, and what was before.
 //! - [`journal`]: the ledger's claims on disk, before the kernel is written, and their undoing at the next start.
 //! - [`actuator`]: the kernel as enforcement sees it.
+//! - [`units`]: each cgroup by its owner: systemd's through systemd, every other through the kernel's files.
 //! - [`apply`]: the handle that takes orders, and the events that say what came of them.
 //! - [`notify`]: messages to webhooks and hook commands.
 //! - [`audit`]: one line for each thing that was decided, done, refused, undone or seen.
@@ -29,4 +30,5 @@ pub mod request;
 pub mod safety;
 pub mod stats;
 mod undo;
+pub mod units;
 mod worker;

@@ -61,6 +61,10 @@ pub enum Deed {
     Thaw,
     /// End every process.
     Kill(Kill),
+    /// Have systemd stop the unit and start it again.
+    Restart,
+    /// Have systemd stop the unit.
+    Stop,
 }
 
 impl Deed {
@@ -75,6 +79,8 @@ impl Deed {
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
             Self::Kill(_) => "kill",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
         }
     }
 }

@@ -23,7 +23,7 @@ use super::order::{Deed, Done, Order, Outcome};
 use super::protection::Protection;
 pub use super::request::{BY_HAND, Request, Wish};
 use super::safety::{Safety, Writer};
-use crate::model::{Cgroup, Identity, Snapshot};
+use crate::model::{Cgroup, Identity, OwnerLabel, Snapshot};
 use crate::policy::rule::Mode;
 
 /// Who manages a cgroup.
@@ -36,6 +36,23 @@ pub enum Ownership {
     /// Nobody else.
     #[default]
     Unowned,
+}
+
+impl Ownership {
+    /// Who manages a cgroup, as far as its names tell: a runtime's containers are known by their paths, and what has the name
+    /// of a unit or slice is systemd's where systemd is the host's service manager.
+    #[must_use]
+    pub fn of(identity: &Identity, systemd: bool) -> Self {
+        let owner = &identity.owner;
+        if let Some(runtime) = owner.get(OwnerLabel::Runtime) {
+            Self::Runtime(runtime.to_owned())
+        } else if systemd && (owner.get(OwnerLabel::Unit).is_some() || owner.get(OwnerLabel::Slice).is_some())
+        {
+            Self::Systemd
+        } else {
+            Self::Unowned
+        }
+    }
 }
 
 /// Where the processes live that nobody may stop: one path for each hierarchy.
@@ -248,7 +265,7 @@ impl Guard {
         }
         let found = self.refusal_of(target, facts);
         // What stops or ends processes does so with all below. A limit is the target's own: its owner alone counts.
-        let stops = matches!(wish, Wish::Freeze | Wish::Kill(_));
+        let stops = matches!(wish, Wish::Freeze) || wish.ends_processes();
         let below = || facts.below.unwrap_or_default().iter().filter(|_| stops);
         let found = found.or_else(|| {
             below().find_map(|below| {
@@ -283,17 +300,11 @@ impl Guard {
         };
         let what = &target.display;
         match writer {
-            Writer::Cgroupfs => None,
+            // What systemd says of its owner counts, and it is asked when the order is carried out.
+            Writer::Cgroupfs | Writer::Dbus => None,
             Writer::Refuse => Some((
                 Outcome::NotOwner,
                 format!("{owner} manages {what}, and `safety.writers.{key}` is `refuse`"),
-            )),
-            Writer::Dbus => Some((
-                Outcome::NotOwner,
-                format!(
-                    "{owner} manages {what}, and this version cannot ask it over D-Bus (`safety.writers.{key}`): \
-                     delegate the subtree (`Delegate=yes`), or set `safety.writers.{key}: cgroupfs`"
-                ),
             )),
         }
     }
@@ -312,7 +323,7 @@ impl Guard {
             let left = until.saturating_sub(facts.now).as_secs_f64();
             return Err((Outcome::Cooldown, format!("the policy rests for another {left:.1} s")));
         }
-        if matches!(request.wish, Wish::Kill(_)) {
+        if request.wish.ends_processes() {
             let kills = if dry_run { &mut self.shadow } else { &mut self.kills };
             let (host, one) = (self.safety.kill_host, self.safety.kill_target);
             kills.count(&request.target, host, one, facts.now).map_err(|reason| (Outcome::Budget, reason))?;

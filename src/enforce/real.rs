@@ -1,13 +1,13 @@
-//! The real kernel: [`Actuator`] and [`Held`] forwarded to the kernel layer.
+//! The real kernel: [`Held`] forwarded to the kernel layer.
 
 use std::time::Duration;
 
-use super::actuator::{Actuator, Fault, Held, Saved};
+use super::actuator::{Fault, Held, Saved};
 use super::order::Outcome;
 use crate::kernel::control::knobs;
-use crate::kernel::control::{Control, ControlError, Target};
+use crate::kernel::control::{ControlError, Target};
 use crate::kernel::reclaim::ReclaimWay;
-use crate::model::{Identity, Knob, Value};
+use crate::model::{Knob, Value};
 use crate::policy::rule::Kill;
 
 /// How long the kernel may look for memory to take back.
@@ -24,12 +24,6 @@ impl From<ControlError> for Fault {
             ControlError::Denied { .. } | ControlError::Os { .. } => Outcome::Failed,
         };
         Self::new(outcome, error.to_string())
-    }
-}
-
-impl Actuator for Control {
-    fn open(&self, target: &Identity) -> Result<Box<dyn Held>, Fault> {
-        Ok(Box::new(Self::open(self, target)?))
     }
 }
 
@@ -94,4 +88,21 @@ impl Held for Target {
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault> {
         Ok(Self::reclaim(self, bytes, RECLAIM)?)
     }
+
+    fn restart(&self, _: Duration) -> Result<(), Fault> {
+        Err(no_unit(self))
+    }
+
+    fn stop(&self, _: Duration) -> Result<(), Fault> {
+        Err(no_unit(self))
+    }
+}
+
+/// Why nobody can start it again.
+fn no_unit(target: &Target) -> Fault {
+    let what = format!(
+        "{} is no unit that systemd may be asked about over D-Bus (`safety.writers.systemd: dbus`)",
+        target.identity().display
+    );
+    Fault::new(Outcome::Unsupported, what)
 }

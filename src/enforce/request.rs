@@ -29,6 +29,10 @@ pub enum Wish {
     Thaw,
     /// End every process.
     Kill(Kill),
+    /// Have systemd stop the unit and start it again.
+    Restart,
+    /// Have systemd stop the unit: it stays stopped.
+    Stop,
     /// Take back what the rule did to the target.
     Undo,
 }
@@ -37,6 +41,11 @@ impl Wish {
     /// Whether it only takes something back.
     pub(super) const fn takes_back(&self) -> bool {
         matches!(self, Self::Undo | Self::Thaw)
+    }
+
+    /// Whether it ends processes: those are counted, and bounded by the kill budgets.
+    pub(super) const fn ends_processes(&self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Restart | Self::Stop)
     }
 }
 
@@ -94,6 +103,8 @@ impl Request {
                     Action::Reclaim(amount) => Wish::Reclaim(amount.clone()),
                     Action::Freeze => Wish::Freeze,
                     Action::Kill(kill) => Wish::Kill(*kill),
+                    Action::Restart => Wish::Restart,
+                    Action::Stop => Wish::Stop,
                 };
                 (wish, step.ttl)
             }

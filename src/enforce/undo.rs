@@ -21,10 +21,12 @@ impl Shared {
                 let (changes, unfinished) = self.put_back(target, &*held, ended, why);
                 ending_of_undo(changes, unfinished)
             }
-            Err(fault) if fault.outcome == Outcome::Vanished => {
-                self.close_vanished(target, &ended);
-                Ending::applied("the cgroup is gone, and what was done to it with it")
-            }
+            Err(fault) if fault.outcome == Outcome::Vanished => match self.close_vanished(target, ended) {
+                left if left.is_empty() => {
+                    Ending::applied("the cgroup is gone, and what was done to it with it")
+                }
+                unfinished => ending_of_undo(Vec::new(), unfinished),
+            },
             Err(fault) => Ending { unfinished: ended, ..fault.into() },
         }
     }
@@ -48,7 +50,7 @@ impl Shared {
                     lock(&self.books).note(|journal| journal.closed(each.claim.entry, "changed_hands"));
                 }
                 Err(fault) if fault.outcome == Outcome::Vanished => {
-                    self.close_vanished(target, std::slice::from_ref(&each));
+                    unfinished.extend(self.close_vanished(target, vec![each]));
                 }
                 Err(_) => unfinished.push(each),
             }
@@ -89,12 +91,25 @@ impl Shared {
         }
     }
 
-    fn close_vanished(&self, target: &Identity, ended: &[Ended]) {
-        let mut books = lock(&self.books);
-        let rest = books.ledger.gone(target);
-        for claim in ended.iter().map(|each| &each.claim).chain(&rest) {
-            books.note(|journal| journal.closed(claim.entry, "vanished"));
-        }
+    /// Closes what was claimed of a cgroup that is gone, by these claims and all others. Gives what outlives it and could not
+    /// be put back.
+    fn close_vanished(&self, target: &Identity, mut ended: Vec<Ended>) -> Vec<Ended> {
+        ended.extend(lock(&self.books).ledger.release(target, |_, _| true));
+        ended.retain(|each| {
+            let put = match &each.restore {
+                Restore::Original(saved) => {
+                    let still = || !lock(&self.books).ledger.has_heir(target, &saved.knob);
+                    self.actuator.put_back_outlived(saved, &still)
+                }
+                _ => Ok(()),
+            };
+            match &put {
+                Ok(()) => lock(&self.books).note(|journal| journal.closed(each.claim.entry, "vanished")),
+                Err(fault) => tracing::warn!(cgroup = &*target.display, "not put back yet: {fault}"),
+            }
+            put.is_err()
+        });
+        ended
     }
 
     /// Tries once more. A control that was claimed anew since gets its original back when that claim ends.
@@ -117,10 +132,7 @@ impl Shared {
         }
         match self.actuator.open(target) {
             Ok(held) => self.put_back(target, &*held, again, "retried").1,
-            Err(fault) if fault.outcome == Outcome::Vanished => {
-                self.close_vanished(target, &again);
-                Vec::new()
-            }
+            Err(fault) if fault.outcome == Outcome::Vanished => self.close_vanished(target, again),
             Err(_) => again,
         }
     }

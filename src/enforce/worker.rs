@@ -182,11 +182,18 @@ impl Shared {
             Deed::Set { values, on_drift } => self.set(order, &*held, values, *on_drift),
             Deed::Freeze => self.freeze(order, &*held),
             Deed::Thaw => self.thaw(order, &*held),
+            Deed::Restart => {
+                self.count_kill(order);
+                held.restart(deadlines.job)?;
+                Ok(Ending::applied("systemd has stopped it and started it again"))
+            }
+            Deed::Stop => {
+                self.count_kill(order);
+                held.stop(deadlines.job)?;
+                Ok(Ending::applied("systemd has stopped it"))
+            }
             Deed::Kill(kill) => {
-                // A full disk is no reason to let a bomb live: the budget of this process counts it all the same.
-                let _ = lock(&self.books)
-                    .journal(&self.settings)
-                    .and_then(|journal| journal.killing(&order.target));
+                self.count_kill(order);
                 let freezes = held.kill_may_freeze();
                 self.passing(order, freezes.then_some(None), || held.kill(*kill, deadlines.kill))?;
                 Ok(Ending::applied("no process is left"))
@@ -198,6 +205,12 @@ impl Shared {
             }
             Deed::Notify(_) | Deed::Undo => unreachable!("they need no cgroup, and are done above"),
         }
+    }
+
+    /// Writes down that processes are ended, for the budgets of the next program. A full disk is no reason to let a bomb live:
+    /// the budget of this process counts it all the same.
+    fn count_kill(&self, order: &Order) {
+        let _ = lock(&self.books).journal(&self.settings).and_then(|journal| journal.killing(&order.target));
     }
 
     /// Does what turns a control or freezes for a moment and puts it back itself: the journal has it meanwhile, for the case

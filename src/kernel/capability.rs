@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::layout::{Hierarchy, Layout, Paths};
+use super::owner::systemd_is_running;
 use super::survey::sample_directory;
 use crate::model::{Capabilities, Version};
 
@@ -63,6 +64,7 @@ pub fn capabilities(layout: &Layout, paths: &Paths) -> Capabilities {
             layout.serving("freezer").map(|hierarchy| hierarchy.version)
         },
         kill: core_file("cgroup.kill"),
+        units: systemd_is_running(paths),
     }
 }
 

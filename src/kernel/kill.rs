@@ -57,6 +57,20 @@ impl Target {
     /// [`ControlError::TimedOut`] when processes are left, [`ControlError::Unsupported`] where this program or PID 1 is
     /// among them, [`ControlError::Vanished`] where the cgroup was gone before anything was done.
     pub fn kill(&self, signal: i32, grace: Duration, deadline: Duration) -> Result<KillReport, ControlError> {
+        self.kill_through(signal, grace, deadline, None)
+    }
+
+    /// [`Target::kill`], with the first signal sent by somebody else: the service manager that has it.
+    ///
+    /// # Errors
+    /// As [`Target::kill`], and what `send` says.
+    pub fn kill_through(
+        &self,
+        signal: i32,
+        grace: Duration,
+        deadline: Duration,
+        send: Option<&dyn Fn(i32) -> Result<(), ControlError>>,
+    ) -> Result<KillReport, ControlError> {
         self.spare_the_program()?;
         self.is_alive()?;
         let until = Instant::now() + deadline;
@@ -64,7 +78,7 @@ impl Target {
             ControlError::Unsupported(format!("there is no signal {signal}: expected one from 1 to 31"))
         })?;
         let mut report = KillReport::default();
-        let killed = self.kill_until(first, grace, until, &mut report);
+        let killed = self.kill_until(first, grace, until, send, &mut report);
         // Whatever happened, nothing stays frozen.
         let killed = match self.unfreeze() {
             Err(ControlError::Vanished) => killed,
@@ -82,12 +96,19 @@ impl Target {
         first: Signal,
         grace: Duration,
         until: Instant,
+        send: Option<&dyn Fn(i32) -> Result<(), ControlError>>,
         report: &mut KillReport,
     ) -> Result<(), ControlError> {
         let processes = self.processes()?;
         self.spare_among(&processes)?;
         if first != Signal::KILL && !grace.is_zero() {
-            report.signalled = self.signal_all(&processes, first)?;
+            report.signalled = match send {
+                None => self.signal_all(&processes, first)?,
+                Some(send) => {
+                    send(first.as_raw())?;
+                    processes.len()
+                }
+            };
             self.unfreeze()?;
             if self.await_empty(until.min(Instant::now() + grace))? {
                 return Ok(());

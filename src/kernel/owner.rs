@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::fstat;
 use procfs::process::{Process, StatFlags};
@@ -64,19 +64,23 @@ pub fn kernel_thread_cgroups(layout: &Layout, procfs: &Path) -> Result<BTreeSet<
     Ok(found)
 }
 
-/// Whether systemd is the host's service manager, as `sd_booted(3)` tells it: below the host's root where that is given,
-/// else below the root of the host's PID 1 where another proc file system than the program's own is given. In a container
-/// the program's own `/run` says nothing.
+/// The host's `/run`: below the host's root where that is given, else below the root of the host's PID 1 where another proc
+/// file system than the program's own is given. In a container the program's own `/run` says nothing.
 #[must_use]
-pub fn systemd_is_running(paths: &Paths) -> bool {
-    let run = if paths.root != Path::new("/") {
+pub fn run(paths: &Paths) -> PathBuf {
+    if paths.root != Path::new("/") {
         paths.root.join("run")
     } else if paths.procfs != Path::new("/proc") {
         paths.procfs.join("1/root/run")
     } else {
         "/run".into()
-    };
-    run.join("systemd/system").is_dir()
+    }
+}
+
+/// Whether systemd is the host's service manager, as `sd_booted(3)` tells it.
+#[must_use]
+pub fn systemd_is_running(paths: &Paths) -> bool {
+    run(paths).join("systemd/system").is_dir()
 }
 
 impl Target {

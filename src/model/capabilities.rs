@@ -37,4 +37,6 @@ pub struct Capabilities {
     pub freezer: Option<Version>,
     /// Whether there is `cgroup.kill` (Linux 5.14).
     pub kill: bool,
+    /// Whether systemd is the host's service manager, which starts and stops units.
+    pub units: bool,
 }

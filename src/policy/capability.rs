@@ -186,6 +186,9 @@ fn action_lacks(action: &Action, host: &Capabilities) -> Vec<String> {
         Action::Kill(_) => {
             Some("kill signals each process: there is neither cgroup.kill nor a freezer to hold them")
         }
+        Action::Restart | Action::Stop if host.units => None,
+        Action::Restart => Some("restart cannot be done: systemd is not this host's service manager"),
+        Action::Stop => Some("stop cannot be done: systemd is not this host's service manager"),
     };
     lack.map(str::to_owned).into_iter().collect()
 }
@@ -259,6 +262,7 @@ mod tests {
         io_weight: true,
         freezer: Some(Version::V2),
         kill: true,
+        units: true,
     };
     const LEGACY: Capabilities = Capabilities {
         memory: Some(Version::V1),
@@ -286,6 +290,7 @@ mod tests {
         swap: false,
         io_weight: false,
         freezer: None,
+        units: false,
         ..LEGACY
     };
 

@@ -146,6 +146,10 @@ pub enum Action {
     Freeze,
     /// Ends every process.
     Kill(Kill),
+    /// Has systemd stop the unit and start it again.
+    Restart,
+    /// Has systemd stop the unit: it stays stopped.
+    Stop,
 }
 
 impl Action {
@@ -158,7 +162,15 @@ impl Action {
             Self::Reclaim(_) => "reclaim",
             Self::Freeze => "freeze",
             Self::Kill(_) => "kill",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
         }
+    }
+
+    /// Whether it ends processes: those are counted, and bounded by the kill budgets.
+    #[must_use]
+    pub const fn ends_processes(&self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Restart | Self::Stop)
     }
 }
 

@@ -431,9 +431,11 @@ fn selectors() {
 fn steps() {
     refused(&[
         (policy("steps", "[]"), &["5:12 [[] this policy has no steps | expected at least one, such as `{notify: {}}`"]),
-        (policy("steps", "[{}]"), &["5:13 [{] this step does nothing | expected one of: notify, set, reclaim, freeze, kill"]),
+        (policy("steps", "[{}]"), &["5:13 [{] this step does nothing | expected one of: notify, set, reclaim, freeze, kill, restart, stop"]),
         (policy("steps", "[{freeze: {}, kill: {}}]"), &["5:26 [kill] `kill` stands beside `freeze` | expected one action in a step; several make several steps"]),
         (policy("steps", "[{kill: {}, ttl: 5m}]"), &["5:24 [ttl] a kill cannot be undone | expected `ttl` with `set` or `freeze` only"]),
+        (policy("steps", "[{restart: {}, ttl: 5m}]"), &["5:27 [ttl] a restart cannot be undone | expected `ttl` with `set` or `freeze` only"]),
+        (policy("steps", "[{stop: {grace: 5s}}]"), &["5:21 [grace] unknown key `grace` | expected nothing here: `{}`"]),
         (policy("steps", "[{notify: {}, ttl: 5m}]"), &["5:26 [ttl] a notify cannot be undone | expected `ttl` with `set` or `freeze` only"]),
         (policy("steps", "[{reclaim: 1MiB, ttl: 5m}]"), &["5:29 [ttl] a reclaim cannot be undone | expected `ttl` with `set` or `freeze` only"]),
         (policy("steps", "[{freeze: {}, ttl: 5m}]"), &["5:26 [ttl] `ttl` stands beside `freeze` | expected it within: `freeze: {ttl: 30s}`"]),
@@ -459,10 +461,12 @@ fn steps() {
         (policy("steps", "[{notify: {hook: {command: [page]}}}]"), &["5:40 [page] `page` is no absolute path | expected one, such as `/usr/local/bin/page`; no shell and no PATH is used"]),
         (policy("steps", "[{notify: {hook: {command: []}}}]"), &["5:29 [{] this hook has no command | expected `command: [/path/to/program, argument]`"]),
         (policy("steps", "[{notify: {hook: {command: [/a], timeout: 0s}}}]"), &["5:54 [0s] `0s` is no time for a hook | expected longer than 0s, and at most 5m"]),
-        (policy("steps", "[{throttle: {}}]"), &["5:14 [throttle] unknown key `throttle` | expected one of: notify, set, reclaim, freeze, kill, at_least, ttl, relieved_within"]),
+        (policy("steps", "[{throttle: {}}]"), &["5:14 [throttle] unknown key `throttle` | expected one of: notify, set, reclaim, freeze, kill, restart, stop, at_least, ttl, relieved_within"]),
         (policy("steps", "[{notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}, {notify: {}}]"), &["5:12 [[] these are 17 steps | expected at most 16"]),
         ("policies:\n  - name: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n".to_owned(), &["2:5 [n] this policy has no steps | expected `steps`, such as `[{notify: {}}]`"]),
         ("safety: {kill_budget: {target: {max: 0}}}\npolicies:\n  - name: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{kill: {}}]\n".to_owned(), &["6:14 [kill] this can never be done: `safety.kill_budget.target.max` is 0 | expected a budget of 1 or more, or no kill"]),
+        ("safety: {kill_budget: {host: {max: 0}}}\npolicies:\n  - name: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{restart: {}}]\n".to_owned(), &["6:14 [restart] this can never be done: `safety.kill_budget.host.max` is 0 | expected a budget of 1 or more, or no restart"]),
+        ("safety: {writers: {systemd: cgroupfs}}\npolicies:\n  - name: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [stop: {}]\n".to_owned(), &["6:13 [stop] a stop is asked of systemd, and `safety.writers.systemd` is not `dbus` | expected `safety.writers: {systemd: dbus}`, or a kill"]),
         ("safety: {freeze_max: 10s}\npolicies:\n  - name: p\n    match: {path: /a/*}\n    when: {signal: memory.current, above: 1GiB}\n    steps: [{freeze: {ttl: 30s}}]\n".to_owned(), &["6:28 [30s] a freeze of `30s` is not allowed | expected longer than 0s, and at most `safety.freeze_max`, which is 10s"]),
     ]);
 }

@@ -42,7 +42,8 @@ impl Bench {
 
     /// With so much time for the kernel to answer.
     fn with(kernel: &Kernel, journal: &Path, write: Duration) -> Self {
-        let deadlines = Deadlines { write, freeze: PATIENCE, kill: PATIENCE, reclaim: PATIENCE };
+        let deadlines =
+            Deadlines { write, freeze: PATIENCE, kill: PATIENCE, reclaim: PATIENCE, job: PATIENCE };
         let settings = Settings { journal: journal.join("journal"), boot: BOOT.to_owned(), deadlines };
         let (sender, events) = mpsc::channel();
         let stats = Arc::new(Stats::default());

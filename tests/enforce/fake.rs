@@ -239,6 +239,20 @@ impl Held for Handle {
         Ok(Some(Knob::MemoryHigh))
     }
 
+    fn restart(&self, _: Duration) -> Result<(), Fault> {
+        self.call("restart", |group| {
+            group.processes = 1;
+            Ok(())
+        })
+    }
+
+    fn stop(&self, _: Duration) -> Result<(), Fault> {
+        self.call("stop", |group| {
+            group.processes = 0;
+            Ok(())
+        })
+    }
+
     fn reclaim(&self, bytes: u64) -> Result<u64, Fault> {
         self.call("reclaim", |_| Ok(bytes / 2))
     }

@@ -233,7 +233,7 @@ fn an_owner_is_respected() {
     let mut guard = Guard::new(enforcing());
     let runtime = Ownership::Runtime("docker".to_owned());
     for (ownership, delegated, why) in [
-        (Ownership::Systemd, false, Some("D-Bus")),
+        (Ownership::Systemd, false, None),
         (Ownership::Systemd, true, None),
         (runtime.clone(), false, Some("docker manages /a-b, and `safety.writers.runtimes` is `refuse`")),
         (runtime, true, None),
@@ -251,9 +251,13 @@ fn an_owner_is_respected() {
         }
     }
     let mut safety = enforcing();
-    safety.writers.systemd = Writer::Cgroupfs;
     (stage.ownership, stage.delegated) = (Ownership::Systemd, false);
-    go(stage.plan(&mut Guard::new(safety), "/a-b", Wish::Freeze));
+    safety.writers.systemd = Writer::Cgroupfs;
+    go(stage.plan(&mut Guard::new(safety.clone()), "/a-b", Wish::Freeze));
+    safety.writers.systemd = Writer::Refuse;
+    let (outcome, reason) = refused(stage.plan(&mut Guard::new(safety), "/a-b", Wish::Freeze));
+    assert_eq!(outcome, Outcome::NotOwner);
+    assert!(reason.contains("systemd manages /a-b, and `safety.writers.systemd` is `refuse`"), "{reason}");
 }
 
 #[test]

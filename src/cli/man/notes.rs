@@ -10,7 +10,7 @@ fn notes(rows: &[(&str, &str)]) -> Vec<Note> {
 }
 
 /// The commands that do something to a cgroup, which a guard rail may refuse.
-const ACTING: [&str; 6] = ["set", "freeze", "thaw", "kill", "reclaim", "undo"];
+const ACTING: [&str; 8] = ["set", "freeze", "thaw", "kill", "restart", "stop", "reclaim", "undo"];
 
 /// How it ends.
 pub(super) fn exit(command: &str) -> Vec<Note> {

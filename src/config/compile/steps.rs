@@ -10,7 +10,7 @@ use super::set;
 use crate::config::place::{Issues, Place};
 use crate::config::raw::{RawFreeze, RawHook, RawKill, RawNotify, RawReclaim, RawSet, RawStep};
 use crate::config::units;
-use crate::enforce::safety::Safety;
+use crate::enforce::safety::{Safety, Writer};
 use crate::policy::rule::{Action, Amount, Hook, Kill, Notify, Setting, Step, Webhook};
 
 /// How many steps a policy may have.
@@ -28,7 +28,7 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a hook may be allowed to take.
 const LONGEST_HOOK: Duration = Duration::from_secs(300);
 /// The actions, for messages.
-const ACTIONS: &str = "expected one of: notify, set, reclaim, freeze, kill";
+const ACTIONS: &str = "expected one of: notify, set, reclaim, freeze, kill, restart, stop";
 
 /// Reads `steps:`.
 pub(super) fn steps(raw: &[RawStep], safety: &Safety, at: &Place<'_>, issues: &mut Issues) -> Vec<Step> {
@@ -62,13 +62,17 @@ fn step(raw: &RawStep, safety: &Safety, at: &Place<'_>, issues: &mut Issues) -> 
         RawStep { reclaim: Some(raw), .. } => Action::Reclaim(reclaim(raw, &place, issues)?),
         RawStep { freeze: Some(_), .. } => Action::Freeze,
         RawStep { kill: Some(raw), .. } => {
-            if let Some((key, _)) =
-                [("host", safety.kill_host), ("target", safety.kill_target)].iter().find(|(_, b)| b.max == 0)
-            {
-                let message = format!("this can never be done: `safety.kill_budget.{key}.max` is 0");
-                issues.add(&at.name("kill"), message, "expected a budget of 1 or more, or no kill");
-            }
+            within_budget(name, safety, at, issues);
             Action::Kill(kill(raw, &place, issues))
+        }
+        RawStep { restart: Some(_), .. } | RawStep { stop: Some(_), .. } => {
+            within_budget(name, safety, at, issues);
+            if safety.writers.systemd != Writer::Dbus {
+                let message =
+                    format!("a {name} is asked of systemd, and `safety.writers.systemd` is not `dbus`");
+                issues.add(&at.name(name), message, "expected `safety.writers: {systemd: dbus}`, or a kill");
+            }
+            if raw.restart.is_some() { Action::Restart } else { Action::Stop }
         }
         _ => return None,
     };
@@ -93,6 +97,15 @@ fn step(raw: &RawStep, safety: &Safety, at: &Place<'_>, issues: &mut Issues) -> 
     Some(Step { action, ttl, relieved_within })
 }
 
+/// Refuses what ends processes where the budgets never allow it.
+fn within_budget(name: &str, safety: &Safety, at: &Place<'_>, issues: &mut Issues) {
+    let budgets = [("host", safety.kill_host), ("target", safety.kill_target)];
+    if let Some((key, _)) = budgets.iter().find(|(_, budget)| budget.max == 0) {
+        let message = format!("this can never be done: `safety.kill_budget.{key}.max` is 0");
+        issues.add(&at.name(name), message, format!("expected a budget of 1 or more, or no {name}"));
+    }
+}
+
 fn actions(raw: &RawStep) -> Vec<&'static str> {
     [
         ("notify", raw.notify.is_some()),
@@ -100,6 +113,8 @@ fn actions(raw: &RawStep) -> Vec<&'static str> {
         ("reclaim", raw.reclaim.is_some()),
         ("freeze", raw.freeze.is_some()),
         ("kill", raw.kill.is_some()),
+        ("restart", raw.restart.is_some()),
+        ("stop", raw.stop.is_some()),
     ]
     .into_iter()
     .filter_map(|(name, written)| written.then_some(name))

@@ -62,6 +62,10 @@ pub(in crate::config) struct RawStep {
     pub(in crate::config) freeze: Option<RawFreeze>,
     #[serde(deserialize_with = "written")]
     pub(in crate::config) kill: Option<RawKill>,
+    #[serde(deserialize_with = "written")]
+    pub(in crate::config) restart: Option<RawNothing>,
+    #[serde(deserialize_with = "written")]
+    pub(in crate::config) stop: Option<RawNothing>,
     pub(in crate::config) at_least: Option<RawText>,
     pub(in crate::config) ttl: Option<RawDuration>,
     pub(in crate::config) relieved_within: Option<RawDuration>,
@@ -71,6 +75,11 @@ pub(in crate::config) struct RawStep {
 fn written<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<Option<T>, D::Error> {
     Option::<T>::deserialize(from).map(|value| Some(value.unwrap_or_default()))
 }
+
+/// `restart:` and `stop:`
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "`{}`")]
+pub(in crate::config) struct RawNothing {}
 
 /// `notify:`
 #[derive(Debug, Default, PartialEq, Deserialize)]

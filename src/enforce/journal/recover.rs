@@ -108,7 +108,7 @@ impl Journal {
         };
         let undone = actuator.open(&target).and_then(|held| self.undo_held(claim, &*held));
         undone.unwrap_or_else(|fault| match fault.outcome {
-            Outcome::Vanished => Fate::Vanished,
+            Outcome::Vanished => outlived(claim, actuator),
             _ => Fate::Failed(fault.message),
         })
     }
@@ -134,4 +134,11 @@ impl Journal {
         }
         held.restore(&saved).map(|()| Fate::Restored)
     }
+}
+
+/// What a claim left that outlives its cgroup, which is gone.
+fn outlived(claim: &ClaimRecord, actuator: &dyn Actuator) -> Fate {
+    let saved = claim.control.as_ref().and_then(|control| control.saved());
+    let put = saved.map_or(Ok(()), |saved| actuator.put_back_outlived(&saved, &|| true));
+    put.map_or_else(|fault| Fate::Failed(fault.message), |()| Fate::Vanished)
 }

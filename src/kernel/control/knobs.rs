@@ -149,7 +149,17 @@ impl Target {
 }
 
 impl Control {
-    /// Whether this host has a knob.
+    /// Whether this host has the controller of a knob, enabled for its cgroups or not yet.
+    ///
+    /// # Errors
+    /// Why not, and what would help.
+    pub fn serves(&self, knob: &Knob) -> Result<(), String> {
+        let controller = v2::knob_controller(knob);
+        let serving = self.0.serving(controller);
+        serving.map(|_| ()).ok_or_else(|| no_controller(&self.0.layout, controller))
+    }
+
+    /// Whether this host has a knob, and its cgroups may be given it.
     ///
     /// # Errors
     /// Why not, and what would help.

@@ -217,7 +217,7 @@ fn take(policy: &Policy, episode: &mut Episode, now: Duration, say: &mut impl Fn
         Action::Set(_) | Action::Freeze => {
             Some(step.ttl.map_or(Duration::MAX, |ttl| now.saturating_add(ttl)))
         }
-        Action::Notify(_) | Action::Reclaim(_) | Action::Kill(_) => None,
+        Action::Notify(_) | Action::Reclaim(_) | Action::Kill(_) | Action::Restart | Action::Stop => None,
     };
     if let (Some(_), None) = (episode.step_ends, episode.ends) {
         episode.throttles = Throttles::default();
@@ -235,7 +235,7 @@ fn take(policy: &Policy, episode: &mut Episode, now: Duration, say: &mut impl Fn
 fn repeats(policy: &Policy, episode: &Episode, now: Duration) -> bool {
     match policy.steps.get(episode.step).map(|step| &step.action) {
         Some(Action::Set(_) | Action::Freeze) => episode.step_ends.is_none_or(|ends| ends <= now),
-        Some(Action::Reclaim(_) | Action::Kill(_)) => true,
+        Some(Action::Reclaim(_) | Action::Kill(_) | Action::Restart | Action::Stop) => true,
         Some(Action::Notify(_)) | None => false,
     }
 }
