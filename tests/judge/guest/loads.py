@@ -15,6 +15,8 @@ import time
 PLACE = pathlib.Path("/run/judge")
 MEBIBYTE = 1 << 20
 PAGE = mmap.PAGESIZE
+# What memory is filled with.
+PIECE = os.urandom(PAGE) * (MEBIBYTE // PAGE)
 # How often a load says that it is there. The sampler counts a longer silence as delay.
 BEAT_SECONDS = 0.1
 
@@ -43,10 +45,9 @@ class Memory:
 
     def fill(self) -> None:
         """Writes to all of it."""
-        piece = os.urandom(PAGE) * (MEBIBYTE // PAGE)
         self.map.seek(0)
         while (left := len(self.map) - self.map.tell()) > 0:
-            self.map.write(piece[:left])
+            self.map.write(PIECE[:left])
 
     def touch(self, start: int = 0, length: int = 0) -> None:
         """Reads a byte of each page of a stretch, or of all."""
@@ -92,7 +93,7 @@ def burst(diary: Diary, size: float, hold: float, base: float = 20) -> None:
     diary.say(done=True)
 
 
-def steady(diary: Diary, size: float, churn: float = 2, ramp: float = 1000) -> None:
+def steady(diary: Diary, size: float, churn: float = 1, ramp: float = 1000) -> None:
     """A service with a working set: ten times a second it reads all of it, and takes and gives back a little memory.
 
     It loads what it needs at `ramp` MiB a second.
@@ -172,7 +173,6 @@ def database(diary: Diary, path: str, size: float, anon: float) -> None:
 def spool(diary: Diary, rate: float, most: float) -> None:
     """Fills a tmpfs with files that nobody takes away."""
     place = pathlib.Path("/run/spool")
-    piece = os.urandom(MEBIBYTE)
     written, last = 0.0, time.monotonic()
     while True:
         time.sleep(BEAT_SECONDS)
@@ -181,7 +181,7 @@ def spool(diary: Diary, rate: float, most: float) -> None:
         if written < most:
             with open(place / f"{os.getpid()}.{diary.units}", "wb") as file:
                 for _ in range(max(1, round(grow))):
-                    file.write(piece)
+                    file.write(PIECE)
                     written += 1
         diary.worked()
 

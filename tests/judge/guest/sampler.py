@@ -19,8 +19,8 @@ SWEEP = 8
 
 # A cgroup's controls settle within this time of its making.
 NEW_SECONDS = 1.0
-CONTROLS = ("memory.high", "memory.max", "memory.swap.max", "memory.low", "memory.min", "cpu.max", "cpu.weight",
-            "io.max", "pids.max", "cgroup.freeze")
+CONTROLS = ("memory.high", "memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max",
+            "cgroup.freeze")
 # Of mlockall(2).
 MCL_CURRENT, MCL_FUTURE = 1, 2
 

@@ -30,7 +30,7 @@ class Scenario:
     roles: list
     resource: str = "memory"
     hold: float = 12.0
-    cap: float = 130.0
+    cap: float = 110.0
     # Without pressure, how long to wait for some.
     quiet: float = 40.0
     # (seconds after the culprits began, what is done by the administrator)
@@ -140,7 +140,7 @@ def throttled(cast: Cast) -> Scenario:
 
 def slow(cast: Cast) -> Scenario:
     return Scenario("a service leaks 6 MiB/s, for minutes",
-                    [*cast.neighbours(), cast.of("seeper.service", "leak", rate=6)], quiet=200, cap=260)
+                    [*cast.neighbours(), cast.of("seeper.service", "leak", rate=6)], quiet=160, cap=200)
 
 
 def pipe(cast: Cast) -> Scenario:

@@ -10,7 +10,8 @@ DAEMONS = {"systemd-oomd": ("systemd-oomd.service", "systemd-oomd.socket"), "oom
 # What Debian does of itself now and then, and would do in the middle of a run.
 HOUSEKEEPING = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer",
                 "e2scrub_reap.service", "fstrim.timer", "systemd-tmpfiles-clean.timer", "podman.service",
-                "podman.socket", "docker.service", "docker.socket", "containerd.service")
+                "podman.socket", "docker.service", "docker.socket", "containerd.service",
+                "systemd-udev-trigger.service")
 
 # The unit that the scenario's `marks` has every contender avoid, each by its own means.
 MARKED = "archive.service"

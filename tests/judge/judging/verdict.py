@@ -6,8 +6,10 @@ import measure
 from scenarios import SEVERITY
 
 # Controls by which somebody is held down when they become smaller.
-HELD_BY = {"memory.high": "throttle", "memory.max": "throttle", "memory.swap.max": "throttle", "cpu.max": "throttle",
-           "cpu.weight": "throttle", "io.max": "throttle", "pids.max": "throttle"}
+HELD_BY = ("memory.high", "memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max")
+
+# A freeze by the scenario itself is seen within this time.
+ADMINISTRATOR_SECONDS = 4.0
 
 
 @dataclasses.dataclass
@@ -26,6 +28,12 @@ class Row:
     why: str
 
 
+def by_administrator(facts: dict, name: str, at: float) -> bool:
+    """Whether the scenario itself had just frozen the unit."""
+    return any(act["unit"] == name and act["what"] == "freeze" and act["t"] <= at <= act["t"] + ADMINISTRATOR_SECONDS
+               for act in facts["acts"])
+
+
 def number(text: str) -> float:
     """A control's value, as far as it can be compared."""
     first = text.split()[0] if text else "max"
@@ -36,13 +44,11 @@ def actions(facts: dict) -> dict:
     """By unit, what was done to it: a list of (second, severity, detail)."""
     found = {}
     units = {unit["path"]: name for name, unit in facts["units"].items()}
-    done_by_us = set()
     for event in facts["events"]:
-        name = next((units[path] for path in units if event["cgroup"] == path or
-                     path.startswith(event["cgroup"] + "/")), None)
-        name = name if name and event["cgroup"] in units else event["cgroup"].rpartition("/")[2]
+        # Any other cgroup is nobody that may be acted on.
+        name = units.get(event["cgroup"]) or event["cgroup"].rpartition("/")[2]
         if event["control"] == "cgroup.freeze":
-            if event["after"] == "1" and name not in facts.get("frozen_by_admin", ()):
+            if event["after"] == "1" and not by_administrator(facts, name, event["t"]):
                 found.setdefault(name, []).append((event["t"], "freeze", ""))
         elif event["control"] in HELD_BY and number(event["after"]) < number(event["before"]):
             found.setdefault(name, []).append((event["t"], "throttle", event["control"]))
