@@ -57,7 +57,10 @@ def settled(scenario, sampler: Sampler) -> bool:
     innocents = scenario.names("nothing")
     if measure.onset(sampler.samples, scenario.resource) is None:
         return now >= scenario.quiet or (not scenario.relief and any(role.finishes for role in scenario.roles))
-    return measure.relief(sampler.samples, scenario.resource, innocents, scenario.hold) is not None
+    if measure.relief(sampler.samples, scenario.resource, innocents, scenario.hold) is None:
+        return False
+    # Where nobody has done anything and the host is still under pressure, the innocents' turn may yet come.
+    return bool(sampler.events) or measure.calm(sampler.samples, scenario.resource, scenario.hold)
 
 
 def diaries(name: str) -> list:
@@ -96,9 +99,9 @@ def watch(contender: str, scenario) -> Sampler:
         if role.marked:
             mark(contender, role.unit)
     deadline = time.monotonic() + PATIENCE
-    while not all(diaries(role.unit.name) for role in scenario.roles if role.early):
+    while not all(any(row["units"] > 2 for row in diaries(role.unit.name)) for role in scenario.roles if role.early):
         if time.monotonic() > deadline:
-            raise Failed(f"the innocents did not start within {PATIENCE:.0f} s")
+            raise Failed(f"the innocents were not at work within {PATIENCE:.0f} s")
         time.sleep(0.2)
     sampler = Sampler([role.unit for role in scenario.roles], time.monotonic() + SETTLE_SECONDS)
     acts = [(0.0, role.unit.start) for role in scenario.roles if not role.early] + list(scenario.acts)
@@ -130,6 +133,9 @@ def run(contender: str, name: str, seed: str) -> dict:
     origin = sampler.origin
     units = {role.unit.name: {"path": role.unit.path, "most": role.most, "finishes": role.finishes,
                               "diaries": diaries(role.unit.name), **role.unit.ending()} for role in scenario.roles}
+    for name, unit in units.items():
+        if unit["result"] == "exit-code" or (unit["exit"] or 0) > 0:
+            raise Failed(f"the load of {name} failed: " + call("journalctl", "--boot", "--lines=20", "--output=cat"))
     log = call("journalctl", "--unit", UNITS[contender], "--lines=60", "--output=short-monotonic") \
         if contender in UNITS else ""
     audit = read(pathlib.Path("/var/lib/stockade/audit.jsonl"))

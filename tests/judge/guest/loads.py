@@ -170,7 +170,7 @@ def database(diary: Diary, path: str, size: float, anon: float) -> None:
             time.sleep(BEAT_SECONDS / 2)
 
 
-def spool(diary: Diary, rate: float, most: float) -> None:
+def spool(diary: Diary, rate: float, total: float) -> None:
     """Fills a tmpfs with files that nobody takes away."""
     place = pathlib.Path("/run/spool")
     written, last = 0.0, time.monotonic()
@@ -178,7 +178,7 @@ def spool(diary: Diary, rate: float, most: float) -> None:
         time.sleep(BEAT_SECONDS)
         now = time.monotonic()
         grow, last = min(rate * (now - last), rate), now
-        if written < most:
+        if written < total:
             with open(place / f"{os.getpid()}.{diary.units}", "wb") as file:
                 for _ in range(max(1, round(grow))):
                     file.write(PIECE)

@@ -19,6 +19,11 @@ def onset(samples: list, resource: str):
     return next((one["t"] for one in samples if one["t"] >= 0 and one[resource] >= ONSET[resource]), None)
 
 
+def calm(samples: list, resource: str, hold: float) -> bool:
+    """Whether the host has been without pressure for so long."""
+    return all(one[resource] < ONSET[resource] for one in samples if one["t"] > samples[-1]["t"] - hold)
+
+
 def troubled(sample: dict, resource: str, innocents) -> list:
     """The innocents that feel it in this sample."""
     return [name for name in innocents if (unit := sample["units"].get(name)) and (

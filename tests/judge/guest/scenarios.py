@@ -29,8 +29,8 @@ class Scenario:
     about: str
     roles: list
     resource: str = "memory"
-    hold: float = 12.0
-    cap: float = 110.0
+    hold: float = 10.0
+    cap: float = 90.0
     # Without pressure, how long to wait for some.
     quiet: float = 40.0
     # (seconds after the culprits began, what is done by the administrator)
@@ -101,7 +101,7 @@ def forkbomb(cast: Cast) -> Scenario:
 
 def tmpfs(cast: Cast) -> Scenario:
     return Scenario("a service fills a tmpfs that stays when it ends",
-                    [*cast.neighbours(), cast.of("spool.service", "spool", rate=60, most=1100)],
+                    [*cast.neighbours(), cast.of("spool.service", "spool", rate=60, total=1100)],
                     before=(("mkdir", "-p", "/run/spool"),
                             ("mount", "-t", "tmpfs", "-o", "size=1200m,mode=0755", "spool", "/run/spool")))
 
@@ -121,7 +121,7 @@ def two(cast: Cast) -> Scenario:
 def restart(cast: Cast) -> Scenario:
     return Scenario("who leaks is started again each time",
                     [*cast.neighbours(), cast.of("phoenix.service", "leak", rate=80, properties={
-                        "Restart": "always", "RestartSec": "500ms", "StartLimitIntervalSec": "0"})], hold=20)
+                        "Restart": "always", "RestartSec": "500ms", "StartLimitIntervalSec": "0"})], hold=18)
 
 
 def marks(cast: Cast) -> Scenario:
@@ -140,7 +140,7 @@ def throttled(cast: Cast) -> Scenario:
 
 def slow(cast: Cast) -> Scenario:
     return Scenario("a service leaks 6 MiB/s, for minutes",
-                    [*cast.neighbours(), cast.of("seeper.service", "leak", rate=6)], quiet=160, cap=200)
+                    [*cast.neighbours(), cast.of("seeper.service", "leak", rate=6)], quiet=150, cap=170)
 
 
 def pipe(cast: Cast) -> Scenario:

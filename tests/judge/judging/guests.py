@@ -11,8 +11,8 @@ SUITE = "bookworm"
 PACKAGES = ("systemd-oomd", "oomd")
 MEBIBYTES = 768
 SWAP_MEBIBYTES = 768
-DEADLINE_SECONDS = 1200.0
-BOOT_SECONDS = 200.0
+DEADLINE_SECONDS = 1800.0
+BOOT_SECONDS = 500.0
 # The guest's clock counts instructions, 8 ns each, and real time only while it has nothing to do: what a run takes in
 # the guest does not depend on how busy the machine is that runs it. QEMU has such a clock for one CPU only.
 CLOCK = ["-icount", "shift=3,sleep=on,align=off"]
