@@ -76,7 +76,7 @@ def burst(cast: Cast) -> Scenario:
 def compile(cast: Cast) -> Scenario:
     return Scenario("a build beside an interactive session",
                     [*cast.neighbours(),
-                     cast.of("compile.service", "compile", most="freeze", finishes=True, jobs=6, each=100, units=18)],
+                     cast.of("compile.service", "compile", most="freeze", finishes=True, jobs=6, each=100, units=9)],
                     relief=False)
 
 

@@ -1,5 +1,7 @@
 """PURE: the table, and the page that holds it. Nothing in it is written by hand."""
 
+from scenarios import SCENARIOS
+
 from . import TREE, contenders
 
 PAGE = TREE / "tests/judge/RESULTS.md"
@@ -98,6 +100,17 @@ def versions(found: list) -> list:
     return lines
 
 
+def absent(rows: list) -> list:
+    """What was not run, so that nobody takes the table for the whole."""
+    run = {(row.scenario, row.contender) for row in rows}
+    lines = []
+    for contender in contenders.CONTENDERS:
+        names = [name for name in SCENARIOS if (name, contender) not in run]
+        if names:
+            lines.append(f"Not run under {contender}: {', '.join(names)}.")
+    return ["", *lines] if lines else []
+
+
 def page(found: list, seed: str) -> str:
     """The whole page: pairs of a row and the facts that it was made of."""
     rows = [row for row, _ in found]
@@ -113,7 +126,7 @@ def page(found: list, seed: str) -> str:
         f"Seed {seed}. Linux {facts['versions']['linux']}, {facts['versions']['systemd']}, one CPU, "
         f"{int(facts['memory']) // 1024} MiB of memory, as much swap on a disk of its own, and a clock that counts "
         "instructions.", "",
-        *versions(found), "", "## In all", "", *counts(rows), "", "## Where Stockade loses", "", *losses(rows), "",
+        *versions(found), "", "## In all", "", *counts(rows), *absent(rows), "", "## Where Stockade loses", "", *losses(rows), "",
         "## The scenarios", "", *rule(("Scenario", "What happens")),
         *(f"| {name} | {about} |" for name, about in scenarios.items()), "",
         "## Each run", "", *rule(HEAD), *("| " + " | ".join(cells(row)) + " |" for row in rows),
