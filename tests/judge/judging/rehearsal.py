@@ -7,8 +7,8 @@ PERIOD = 0.25
 
 def unit(most: str, **changes) -> dict:
     """What the guest says of a unit that ran without trouble."""
-    return {"path": "", "most": most, "finishes": False, "diaries": [{"pid": 1, "units": 9, "done": False, "alive": True}],
-            "state": "active", "sub": "running", "result": "success", "restarts": 0, "status": "0",
+    return {"path": "", "most": most, "finishes": False,
+            "diaries": [{"pid": 1, "units": 9, "done": False, "alive": True}], "state": "active", "sub": "running", "result": "success", "restarts": 0, "status": "0",
             "freezer": "running", "exit": None, **changes}
 
 
@@ -44,8 +44,8 @@ CASES = (
      ("right", 1.75, 0)),
     ("a limit that is loosened holds nobody down",
      facts(7.0, [change(6, "shop.service", "pids.max", "828", "4000")]), ("right", 1.75, 0)),
-    ("holding down an innocent is wrong", facts(7.0, [change(6, "shop.service", "cpu.max", "max 100000", "50000 100000")]),
-     ("wrong", 1.75, 1)),
+    ("holding down an innocent is wrong",
+     facts(7.0, [change(6, "shop.service", "cpu.max", "max 100000", "50000 100000")]), ("wrong", 1.75, 1)),
     ("so is a freeze", facts(7.0, [change(6, "shop.service", "cgroup.freeze", "0", "1")]), ("wrong", 1.75, 1)),
     ("and the killing of somebody who has no part in it", facts(7.0, journal=[killed(6, "dbus.service")]),
      ("wrong", 1.75, 1)),
