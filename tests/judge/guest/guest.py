@@ -143,7 +143,9 @@ def run(contender: str, name: str, seed: str) -> dict:
             "relief": scenario.relief, "samples": sampler.samples, "events": sampler.events, "units": units,
             "journal": [{**entry, "at": round(entry["at"] - origin, 2)} for entry in journal(origin - SETTLE_SECONDS)],
             "log": log, "busy": [before, busiest()],
-            "acts": [{"t": at, "unit": act.__self__.name, "what": act.__name__} for at, act in scenario.acts], "audit": audit.splitlines()[-200:], "memory": read(pathlib.Path("/proc/meminfo")).split()[1]}
+            "acts": [{"t": at, "unit": act.__self__.name, "what": act.__name__}
+                     for at, act in scenario.acts],
+            "audit": audit.splitlines()[-200:], "memory": read(pathlib.Path("/proc/meminfo")).split()[1]}
 
 
 def versions(contender: str) -> dict:

@@ -157,7 +157,7 @@ def thrash(diary: Diary, size: float) -> None:
 
 
 def database(diary: Diary, path: str, size: float, anon: float) -> None:
-    """A database that reads its file all over, so that the page cache holds what fits: that is what the cache is for."""
+    """A database that reads its file all over, so that the page cache holds what fits: it is there for that."""
     memory = Memory(anon)
     memory.fill()
     with open(path, "w+b") as file:

@@ -1,4 +1,4 @@
-"""Looks at the kernel's files four times a second, whoever acts: pressure, what is used, and every control that changes.
+"""Looks at the kernel's files four times a second, whoever acts: pressure, use, and every control that changes.
 
 It locks itself into memory and lives in a slice with a guaranteed minimum, because it must see what others suffer.
 """

@@ -24,7 +24,7 @@ class Role:
 
 @dataclasses.dataclass
 class Scenario:
-    """One case. It ends when relief has lasted for `hold` seconds and `finishes` are done, at the latest after `cap`."""
+    """One case. It ends when relief has lasted for `hold` seconds and who `finishes` has, at the latest after `cap`."""
 
     about: str
     roles: list

@@ -79,10 +79,10 @@ def losses(rows: list) -> list:
         elif row.hurt:
             lines.append(f"- {row.scenario}: hurt are {', '.join(row.hurt)}")
         if row.relief and other and other.relief is not None and row.relief > AIM * other.relief:
-            lines.append(f"- {row.scenario}: relief after {row.relief:.1f} s, and {other.relief:.1f} s under systemd-oomd: "
-                         f"{row.relief / other.relief:.1f} of its time, the aim is {AIM}" if other.relief else
-                         f"- {row.scenario}: relief after {row.relief:.1f} s, at once under systemd-oomd")
-        if row.relief and other and any(kind == "kill" for acts in row.acted.values() for _, kind, _ in acts):
+            share = f"{row.relief / other.relief:.1f} of its time, the aim is {AIM}" if other.relief else "at once there"
+            lines.append(f"- {row.scenario}: relief after {row.relief:.1f} s, after {other.relief:.1f} s under "
+                         f"systemd-oomd: {share}")
+        if any(kind == "kill" for acts in row.acted.values() for _, kind, _ in acts):
             lines.append(f"- {row.scenario}: it took a kill")
     return lines or ["Nowhere in these runs."]
 
@@ -126,7 +126,8 @@ def page(found: list, seed: str) -> str:
         f"Seed {seed}. Linux {facts['versions']['linux']}, {facts['versions']['systemd']}, one CPU, "
         f"{int(facts['memory']) // 1024} MiB of memory, as much swap on a disk of its own, and a clock that counts "
         "instructions.", "",
-        *versions(found), "", "## In all", "", *counts(rows), *absent(rows), "", "## Where Stockade loses", "", *losses(rows), "",
+        *versions(found), "", "## In all", "", *counts(rows), *absent(rows), "",
+        "## Where Stockade loses", "", *losses(rows), "",
         "## The scenarios", "", *rule(("Scenario", "What happens")),
         *(f"| {name} | {about} |" for name, about in scenarios.items()), "",
         "## Each run", "", *rule(HEAD), *("| " + " | ".join(cells(row)) + " |" for row in rows),

@@ -1,4 +1,4 @@
-"""PURE: what is made of the facts of a run: who was acted on, how, how fast, who was hurt, and whether that was right."""
+"""PURE: what is made of the facts of a run: who was acted on and how, how fast, who was hurt, and if it was right."""
 
 import dataclasses
 

@@ -66,7 +66,8 @@ def qemu(kernel, initramfs, drives, into: pathlib.Path, append, mebibytes: int =
     code after that patch is over, and the kernel dies of it ("Oops: int3" in a static branch). Two guests side by side
     keep a host's CPUs as busy, and the whole takes no longer.
     """
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", str(cpus), "-m", str(mebibytes),
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max",
+               "-smp", str(cpus), "-m", str(mebibytes),
                "-kernel", str(kernel.image), "-initrd", str(initramfs),
                "-append", " ".join(["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", *append]),
                "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults", "-no-user-config",
