@@ -79,7 +79,7 @@ def losses(rows: list) -> list:
         elif row.hurt:
             lines.append(f"- {row.scenario}: hurt are {', '.join(row.hurt)}")
         if row.relief and other and other.relief is not None and row.relief > AIM * other.relief:
-            share = f"{row.relief / other.relief:.1f} of its time, the aim is {AIM}" if other.relief else "at once there"
+            share = f"{row.relief / other.relief:.1f} of its time, the aim is {AIM}" if other.relief else "at once"
             lines.append(f"- {row.scenario}: relief after {row.relief:.1f} s, after {other.relief:.1f} s under "
                          f"systemd-oomd: {share}")
         if any(kind == "kill" for acts in row.acted.values() for _, kind, _ in acts):
