@@ -10,9 +10,10 @@ use stockade::policy::rule::{Action, Mode};
 use super::example;
 
 /// The examples of policies, and the actions that each is about.
-const POLICIES: [(&str, &[&str]); 8] = [
+const POLICIES: [(&str, &[&str]); 9] = [
     ("cpu-hogs", &["set"]),
     ("fork-bombs", &["freeze", "kill"]),
+    ("host", &["set", "freeze", "kill"]),
     ("idle-batch", &["set", "freeze"]),
     ("io-hogs", &["set"]),
     ("login-node", &["set", "freeze", "kill"]),

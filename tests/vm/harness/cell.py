@@ -59,14 +59,15 @@ class Result:
         return not self.trouble and not self.named("failed") and bool(self.scenarios)
 
 
-def qemu(kernel, initramfs, drives, into: pathlib.Path, append, mebibytes: int = 1536) -> list:
-    """The command line: two virtual CPUs in software, the console and the results on a serial port each.
+def qemu(kernel, initramfs, drives, into: pathlib.Path, append, mebibytes: int = 1536, cpus: int = 2) -> list:
+    """The command line: virtual CPUs in software, the console and the results on a serial port each.
 
     One thread runs both CPUs in turn: with one each, a CPU can meet the breakpoint by which another patches the kernel's
     code after that patch is over, and the kernel dies of it ("Oops: int3" in a static branch). Two guests side by side
     keep a host's CPUs as busy, and the whole takes no longer.
     """
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(mebibytes),
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max",
+               "-smp", str(cpus), "-m", str(mebibytes),
                "-kernel", str(kernel.image), "-initrd", str(initramfs),
                "-append", " ".join(["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on", *append]),
                "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults", "-no-user-config",

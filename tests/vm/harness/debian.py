@@ -45,15 +45,19 @@ def recipe(suite: Suite) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
 
 
-def image(name: str) -> pathlib.Path:
-    """The disk image of a suite, made unless the cache has one of the last month."""
+def image(name: str, label: str = "", extra=()) -> pathlib.Path:
+    """The disk image of a suite, made unless the cache has one of the last month.
+
+    With `extra` packages it is an image of its own, and `label` is what the cache calls it.
+    """
     if name not in SUITES:
         raise host.Trouble(f"suite {name!r} is not known; known are {', '.join(SUITES)}")
-    suite = SUITES[name]
+    suite = SUITES[name]._replace(packages=SUITES[name].packages + tuple(extra))
+    label = label or name
     place = host.cache() / "debian"
     place.mkdir(exist_ok=True)
-    path = place / f"{name}-{recipe(suite)}.ext4"
-    with host.lock(f"debian-{name}"):
+    path = place / f"{label}-{recipe(suite)}.ext4"
+    with host.lock(f"debian-{label}"):
         if path.exists() and time.time() - path.stat().st_mtime < FRESH_SECONDS:
             return path
         print(f"making a Debian {name} with {', '.join(PACKAGES + suite.packages)}", flush=True)
@@ -61,7 +65,7 @@ def image(name: str) -> pathlib.Path:
             scratch = pathlib.Path(scratch)
             make(suite, scratch)
             os.replace(scratch / "image", path)
-        for old in place.glob(f"{name}-*.ext4"):
+        for old in place.glob(f"{label}-*.ext4"):
             if old != path:
                 old.unlink()
     return path
