@@ -28,6 +28,7 @@ pub mod oomd;
 pub mod order;
 pub mod ownership;
 pub mod plan;
+mod properties;
 mod protection;
 mod real;
 pub mod request;

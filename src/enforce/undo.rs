@@ -18,51 +18,54 @@ impl Shared {
         }
         match self.actuator.open(target) {
             Ok(held) => {
-                let (changes, unfinished) = self.put_back(target, &*held, ended, why);
-                Ending { through: held.through(&Deed::Undo), ..ending_of_undo(changes, unfinished) }
+                let back = self.put_back(target, &*held, ended, why);
+                Ending { through: held.through(&Deed::Undo), ..ending_of_undo(back) }
             }
             Err(fault) if fault.outcome == Outcome::Vanished => match self.close_vanished(target, ended) {
                 left if left.is_empty() => {
                     Ending::applied("the cgroup is gone, and what was done to it with it")
                 }
-                unfinished => ending_of_undo(Vec::new(), unfinished),
+                unfinished => ending_of_undo(PutBack { unfinished, ..PutBack::default() }),
             },
             Err(fault) => Ending { unfinished: ended, ..fault.into() },
         }
     }
 
-    /// Writes what ended claims leave to be written, in their order. Gives what changed, and what could not be written.
+    /// Writes what ended claims leave to be written, in their order.
     pub fn put_back(
         &self,
         target: &Identity,
         held: &dyn Held,
         ended: Vec<Ended>,
         why: &'static str,
-    ) -> (Vec<Change>, Vec<Ended>) {
-        let (mut changes, mut unfinished) = (Vec::new(), Vec::new());
+    ) -> PutBack {
+        let mut back = PutBack::default();
         for each in ended {
             match self.put_back_one(target, held, &each) {
                 Ok(Back::Done(change)) => {
-                    changes.extend(change);
+                    back.changes.extend(change);
                     lock(&self.books).note(|journal| journal.undone(each.claim.entry, why));
                 }
                 Ok(Back::ChangedHands) => {
+                    back.changed_hands = true;
                     lock(&self.books).note(|journal| journal.closed(each.claim.entry, "changed_hands"));
                 }
                 Err(fault) if fault.outcome == Outcome::Vanished => {
-                    unfinished.extend(self.close_vanished(target, vec![each]));
+                    back.unfinished.extend(self.close_vanished(target, vec![each]));
                 }
-                Err(_) => unfinished.push(each),
+                Err(_) => back.unfinished.push(each),
             }
         }
-        (changes, unfinished)
+        back
     }
 
     fn put_back_one(&self, target: &Identity, held: &dyn Held, ended: &Ended) -> Result<Back, Fault> {
         match (&ended.restore, &ended.knob) {
             (Restore::Thaw, _) => {
+                let stands = held.is_frozen()?;
+                // Whoever froze for us has to know as well that it runs.
                 held.thaw()?;
-                Ok(Back::Done(None))
+                Ok(if stands { Back::Done(None) } else { Back::ChangedHands })
             }
             (Restore::Original(saved), _) => {
                 let before = held.read(&saved.knob)?;
@@ -131,7 +134,7 @@ impl Shared {
             return again;
         }
         match self.actuator.open(target) {
-            Ok(held) => self.put_back(target, &*held, again, "retried").1,
+            Ok(held) => self.put_back(target, &*held, again, "retried").unfinished,
             Err(fault) if fault.outcome == Outcome::Vanished => self.close_vanished(target, again),
             Err(_) => again,
         }
@@ -150,11 +153,24 @@ enum Back {
     ChangedHands,
 }
 
-pub(super) fn ending_of_undo(changes: Vec<Change>, unfinished: Vec<Ended>) -> Ending {
-    let (outcome, detail) = if unfinished.is_empty() {
-        (Outcome::Applied, "undone")
-    } else {
-        (Outcome::Failed, "some of it could not be put back yet: it is tried again")
+/// What came of putting things back.
+#[derive(Default)]
+pub(super) struct PutBack {
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// What could not be written.
+    pub unfinished: Vec<Ended>,
+    /// Whether somebody else had changed some of it meanwhile, so that theirs stays.
+    pub changed_hands: bool,
+}
+
+pub(super) fn ending_of_undo(back: PutBack) -> Ending {
+    let (outcome, detail) = match (back.unfinished.is_empty(), back.changed_hands) {
+        (true, false) => (Outcome::Applied, "undone"),
+        (true, true) => {
+            (Outcome::Applied, "undone, but for what somebody else had changed or thawed meanwhile")
+        }
+        (false, _) => (Outcome::Failed, "some of it could not be put back yet: it is tried again"),
     };
-    Ending { changes, unfinished, ..Ending::new(outcome, detail) }
+    Ending { changes: back.changes, unfinished: back.unfinished, ..Ending::new(outcome, detail) }
 }

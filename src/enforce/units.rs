@@ -2,18 +2,14 @@
 //! files. [`Actuator`] and [`Held`] for both.
 //!
 //! What is read comes from the kernel either way: a property is what somebody wished, the kernel's file is what is.
-//!
-//! A property outlives the unit's cgroup: when systemd starts a unit again, the new cgroup has what was set for the one
-//! before. So a claim on a cgroup that is gone is still put back, by the unit's name, unless somebody claims the same
-//! control of the cgroup that the unit has now.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::actuator::{Actuator, Fault, Held, Saved};
 use super::order::{Deed, Outcome, Through};
 use super::ownership::{Ownership, may_be_units};
+use super::properties::Properties;
 use super::safety::{Writer, Writers};
 use super::stats::lock;
 use crate::kernel::control::{Control, ControlError, Target};
@@ -23,23 +19,6 @@ use crate::model::{Identity, Knob, Limit, Value};
 use crate::policy::rule::Kill;
 use crate::systemd::property;
 use crate::systemd::{BusError, Kept, Manager, Unit, Whom};
-
-impl From<BusError> for Fault {
-    fn from(error: BusError) -> Self {
-        let outcome = match &error {
-            BusError::NoSuchUnit(_) => Outcome::Vanished,
-            BusError::TimedOut { .. } => Outcome::TimedOut,
-            BusError::Unsupported { .. } => Outcome::Unsupported,
-            BusError::Unreachable { .. } | BusError::Denied { .. } | BusError::Refused { .. } => {
-                Outcome::Failed
-            }
-        };
-        Self::new(outcome, error.to_string())
-    }
-}
-
-/// How long a write by systemd is remembered as one for this program: longer than from one pass to the next.
-const REMEMBERED: Duration = Duration::from_secs(90);
 
 /// The line to the host's systemd, if that is its service manager.
 #[must_use]
@@ -60,36 +39,8 @@ pub fn systemd_of(paths: &Paths) -> Option<Manager> {
 #[derive(Debug)]
 pub struct ByOwner {
     control: Arc<Control>,
-    systemd: Option<Arc<Systemd>>,
+    systemd: Option<Arc<Properties>>,
     writers: Mutex<Writers>,
-}
-
-/// The line to systemd, and what is set over it now.
-#[derive(Debug)]
-struct Systemd {
-    manager: Manager,
-    /// By unit and property. Held while one is written: one write at a time.
-    set: Mutex<HashMap<(String, String), Mine>>,
-    /// What it was told to write lately, the oldest first.
-    told: Mutex<VecDeque<Told>>,
-}
-
-/// One write that systemd did for this program.
-#[derive(Debug)]
-struct Told {
-    at: Instant,
-    cgroup: String,
-    knob: Knob,
-    value: Value,
-}
-
-/// A property that is ours.
-#[derive(Debug)]
-struct Mine {
-    /// What it was before.
-    original: Kept,
-    /// What it was set to.
-    written: Value,
 }
 
 /// A cgroup, open in the kernel, and its unit where systemd writes it.
@@ -98,15 +49,14 @@ struct Owned {
     target: Target,
     owner: Ownership,
     unit: Option<Unit>,
-    systemd: Option<Arc<Systemd>>,
+    systemd: Option<Arc<Properties>>,
 }
 
 impl ByOwner {
     /// Opens nothing yet. Without a line to systemd everything is the kernel's.
     #[must_use]
     pub fn new(control: Arc<Control>, systemd: Option<Manager>, writers: Writers) -> Self {
-        let systemd = systemd
-            .map(|manager| Arc::new(Systemd { manager, set: Mutex::default(), told: Mutex::default() }));
+        let systemd = systemd.map(|manager| Arc::new(Properties::new(manager)));
         Self { control, systemd, writers: Mutex::new(writers) }
     }
 
@@ -126,11 +76,7 @@ impl ByOwner {
     /// Whether systemd wrote this because this program had told it so.
     #[must_use]
     pub fn told(&self, cgroup: &[u8], knob: &Knob, value: &Value) -> bool {
-        self.systemd.as_ref().is_some_and(|systemd| {
-            let told = lock(&systemd.told);
-            told.iter()
-                .any(|told| told.cgroup.as_bytes() == cgroup && told.knob == *knob && told.value == *value)
-        })
+        self.systemd.as_ref().is_some_and(|systemd| systemd.told(cgroup, knob, value))
     }
 
     /// Who manages a cgroup. systemd is asked, whatever the writers are: this blocks.
@@ -156,7 +102,7 @@ impl ByOwner {
         if target.delegation() == Delegation::Inside {
             return Ok((Ownership::Delegated, None));
         }
-        let unit = match systemd.manager.unit_of(path) {
+        let unit = match systemd.manager().unit_of(path) {
             Ok(unit) => unit,
             Err(BusError::NoSuchUnit(_)) => return Ok((Ownership::Unowned, None)),
             Err(error) => return Err(error),
@@ -216,84 +162,6 @@ impl Actuator for ByOwner {
     }
 }
 
-impl Systemd {
-    fn put_back(&self, kept: &Kept, knob: &Knob, still: &dyn Fn() -> bool) -> Result<(), Fault> {
-        let mut set = lock(&self.set);
-        if still() {
-            // It may be seen before the answer is here.
-            self.remember(&kept.control_group, knob, property::value(knob, &kept.setting));
-            kept.put_back(&self.manager)?;
-            set.remove(&(kept.unit.clone(), kept.property.clone()));
-        }
-        Ok(())
-    }
-
-    /// What a control of a unit was before this program set it: the property, and the control as `read` finds it.
-    fn original(
-        &self,
-        unit: &Unit,
-        knob: &Knob,
-        read: impl FnOnce() -> Result<Value, Fault>,
-    ) -> Result<(Kept, Value), Fault> {
-        let mut set = lock(&self.set);
-        let now = unit.keep(knob)?;
-        let key = (now.unit.clone(), now.property.clone());
-        match set.get(&key) {
-            // It is still what was set for the unit's cgroup before this one.
-            Some(mine) if mine.written == property::value(knob, &now.setting) => {
-                Ok((mine.original.clone(), property::value(knob, &mine.original.setting)))
-            }
-            _ => {
-                set.remove(&key);
-                Ok((now, read()?))
-            }
-        }
-    }
-
-    /// Sets a property, unless the control is that already and this program has no part in it.
-    fn set(&self, owned: &Owned, unit: &Unit, knob: &Knob, value: &Value) -> Result<(), Fault> {
-        let mut set = lock(&self.set);
-        let key = (unit.id.clone(), property::name(knob).to_owned());
-        let mine = set.remove(&key);
-        let before = owned.read(knob);
-        if mine.is_none() && before.as_ref() == Ok(value) {
-            return Ok(());
-        }
-        let original = match mine {
-            Some(mine) => mine.original,
-            None => unit.keep(knob)?,
-        };
-        // Noted first: what is written although no answer came is ours as well.
-        set.insert(key, Mine { original, written: value.clone() });
-        self.remember(&unit.control_group, knob, value.clone());
-        unit.set(knob, value)?;
-        let after = owned.read(knob)?;
-        if after != *value {
-            self.remember(&unit.control_group, knob, after.clone());
-        }
-        // On v1 systemd takes some properties and writes nothing.
-        if before.as_ref() == Ok(&after) && after != *value {
-            let what = format!(
-                "systemd took {} of {} and left the kernel's {knob} at {after}: this host's controller has no such thing",
-                property::name(knob),
-                unit.id
-            );
-            return Err(Fault::new(Outcome::Unsupported, what));
-        }
-        Ok(())
-    }
-
-    /// Remembers what the kernel's file is because systemd was told so: systemd is who writes it, and is seen to.
-    fn remember(&self, cgroup: &str, knob: &Knob, value: Value) {
-        let mut told = lock(&self.told);
-        let now = Instant::now();
-        while told.front().is_some_and(|told| now.duration_since(told.at) > REMEMBERED) {
-            told.pop_front();
-        }
-        told.push_back(Told { at: now, cgroup: cgroup.to_owned(), knob: knob.clone(), value });
-    }
-}
-
 /// What a property was, if that is what was saved.
 fn kept(saved: &Saved) -> Option<Kept> {
     serde_json::from_str(&saved.raw).ok()
@@ -309,7 +177,7 @@ impl Owned {
         Ok(())
     }
 
-    fn by_unit(&self) -> Option<(&Systemd, &Unit)> {
+    fn by_unit(&self) -> Option<(&Properties, &Unit)> {
         Some((self.systemd.as_deref()?, self.unit.as_ref()?))
     }
 }
@@ -352,7 +220,7 @@ impl Held for Owned {
 
     fn write(&self, knob: &Knob, value: &Value) -> Result<(), Fault> {
         match self.by_unit() {
-            Some((systemd, unit)) => systemd.set(self, unit, knob, value),
+            Some((systemd, unit)) => systemd.set(unit, knob, value, &|| self.read(knob)),
             None => Held::write(&self.target, knob, value),
         }
     }

@@ -16,7 +16,7 @@ use super::ledger::{Claim, Drift, Ended, Ledger, Setting};
 use super::order::{Change, Deed, Done, Order, Outcome, Through};
 use super::plan::BY_HAND;
 use super::stats::{Stats, lock};
-use super::undo::ending_of_undo;
+use super::undo::{PutBack, ending_of_undo};
 use crate::model::{Identity, Knob, Value};
 use crate::policy::rule::OnDrift;
 
@@ -285,7 +285,7 @@ impl Shared {
                 Err(fault) => {
                     let ours = |_: Option<&Knob>, claim: &Claim| entries.contains(&claim.entry);
                     let ended = lock(&self.books).ledger.release(&order.target, ours);
-                    let (_, unfinished) = self.put_back(&order.target, held, ended, "failed");
+                    let PutBack { unfinished, .. } = self.put_back(&order.target, held, ended, "failed");
                     return Err(Ending { unfinished, ..fault.into() });
                 }
             }
@@ -368,7 +368,7 @@ impl Shared {
         };
         if let Err(fault) = held.freeze(self.settings.deadlines.freeze) {
             let ended = lock(&self.books).ledger.release(&order.target, |_, claim| claim.entry == entry);
-            let (_, unfinished) = self.put_back(&order.target, held, ended, "failed");
+            let PutBack { unfinished, .. } = self.put_back(&order.target, held, ended, "failed");
             return Err(Ending { unfinished, ..fault.into() });
         }
         lock(&self.books).note(|journal| journal.applied(entry, None));
@@ -382,8 +382,8 @@ impl Shared {
             held.thaw()?;
             return Ok(Ending::applied("it was not frozen by this program"));
         }
-        let (_, unfinished) = self.put_back(&order.target, held, ended, "thawed");
-        Ok(ending_of_undo(Vec::new(), unfinished))
+        let back = self.put_back(&order.target, held, ended, "thawed");
+        Ok(ending_of_undo(back))
     }
 
     fn foreign(&self, target: &Arc<Identity>, knob: &Knob, writer: ForeignWriter) -> Option<DriftSeen> {

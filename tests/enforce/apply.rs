@@ -227,6 +227,18 @@ fn what_outlives_a_cgroup_and_cannot_be_put_back_is_tried_again() {
 }
 
 #[test]
+fn who_thaws_what_is_frozen_wins_and_it_is_said() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    assert_eq!(bench.carry_out(order("rule", &a, Deed::Freeze)).outcome, Outcome::Applied);
+    kernel.change("/a", |group| group.frozen = false);
+    let done = bench.carry_out(order("rule", &a, Deed::Undo));
+    assert!(done.outcome == Outcome::Applied && done.detail.contains("somebody else"), "{done:?}");
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+}
+
+#[test]
 fn restarts_and_stops_are_told_and_count_as_kills() {
     let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
     let bench = Bench::new(&kernel, dir.path());

@@ -198,7 +198,8 @@ def administrator_thaws() -> None:
         hand("freeze", unit.cgroup, "--ttl", "10m")
         call("systemctl", "thaw", unit.name)
         held("it runs", unit.shows("FreezerState") == "running" and unit.file("cgroup.freeze") == "0")
-        hand("undo", unit.cgroup)
+        said = hand("undo", unit.cgroup)
+        held(f"it is said: {said}", "somebody else" in said)
         held("it still runs", unit.shows("FreezerState") == "running" and unit.file("cgroup.freeze") == "0")
 
 
