@@ -32,13 +32,15 @@ impl Kills {
         self.targets.entry(path.into()).or_default().times.push_back(at);
     }
 
-    /// Counts one more kill, or says which budget has no room for it, and with which outcome.
+    /// Counts one more kill, or says which budget has no room for it, and with which outcome. Who is restarted `comes_back`
+    /// because it was asked for, which is no loop.
     ///
     /// There are never more than `max` kills within any stretch of the length `per`. A reload that makes a stretch
     /// longer sees only the kills that the shorter one still knew.
     pub fn count(
         &mut self,
         target: &Identity,
+        comes_back: bool,
         host: Budget,
         one: Budget,
         now: Duration,
@@ -85,7 +87,7 @@ impl Kills {
         self.host.push_back(now);
         let victim = self.targets.entry(target.path.clone()).or_default();
         victim.times.push_back(now);
-        victim.last = Some(target.id);
+        victim.last = (!comes_back).then_some(target.id);
         Ok(())
     }
 }

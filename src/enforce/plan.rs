@@ -308,7 +308,8 @@ impl Guard {
         if request.wish.ends_processes() {
             let kills = if dry_run { &mut self.shadow } else { &mut self.kills };
             let (host, one) = (self.safety.kill_host, self.safety.kill_target);
-            kills.count(&request.target, host, one, facts.now)?;
+            let comes_back = matches!(request.wish, Wish::Restart);
+            kills.count(&request.target, comes_back, host, one, facts.now)?;
         }
         Ok(())
     }

@@ -405,6 +405,12 @@ fn what_comes_back_after_each_kill_is_a_loop() {
         assert!(reason.contains("killed as cgroup 2 and is there again as 77"), "{reason}");
         assert!(reason.contains("`Restart=`") && reason.contains("`stop`"), "{reason}");
     }
+    // What was restarted comes back because it was asked for.
+    let mut asked = Guard::new(enforcing());
+    go(stage.plan(&mut asked, "/a", Wish::Restart));
+    let back = Identity { id: 78, ..(*stage.snapshot.cgroups[place].identity).clone() };
+    stage.snapshot.cgroups[place].identity = Arc::new(back);
+    assert_eq!(refused(stage.plan(&mut asked, "/a", KILL)).0, Outcome::Budget);
     // What a former program killed has no number: the budget is what is known.
     let mut next = Guard::new(enforcing());
     next.remember(&[(b"/a"[..].into(), Duration::ZERO)], Duration::from_secs(100));

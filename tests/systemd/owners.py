@@ -40,7 +40,8 @@ def delegated() -> None:
     """What lies within a delegated unit is written directly; the unit itself is systemd's."""
     with transient("divided", "Delegate=yes", command=DIVIDED) as unit:
         governing()
-        until("it has divided itself", lambda: unit.file("pids.max", "inner") == "max")
+        inner = CGROUPS / unit.cgroup.lstrip("/") / "inner"
+        until("it has divided itself", (inner / "pids.max").exists)
         hand("set", f"{unit.cgroup}/inner", "pids.max=50")
         held("the kernel has it", unit.file("pids.max", "inner") == "50")
         hand("freeze", f"{unit.cgroup}/inner", "--ttl", "1m")
