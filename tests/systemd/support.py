@@ -102,7 +102,8 @@ def configure(text: str) -> None:
 def enforcing(text: str):
     """The enforcer runs with this configuration, and is stopped in the end, which undoes what it did."""
     configure(text)
-    call("systemctl", "start", ENFORCER)
+    # It may run with what another scenario gave it.
+    call("systemctl", "restart", ENFORCER)
     try:
         ready()
         yield
