@@ -222,7 +222,8 @@ def removal() -> None:
     """The package is removed while its program enforces, which undoes everything; a purge takes the state."""
     with hog():
         configure(ENFORCE)
-        call("systemctl", "enable", "--now", ENFORCER)
+        call("systemctl", "enable", ENFORCER)
+        call("systemctl", "restart", ENFORCER)
         until("it enforces", limited)
         call("dpkg", "--remove", "stockade")
         held("everything is undone", untouched())
