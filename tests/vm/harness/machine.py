@@ -37,7 +37,8 @@ Slice=scenarios.slice
 """
 
 
-def overlay(into: pathlib.Path, programs: dict, scripts: pathlib.Path, arguments, files: dict, package) -> pathlib.Path:
+def overlay(into: pathlib.Path, programs: dict, scripts: pathlib.Path, arguments, files: dict,
+            package=None) -> pathlib.Path:
     """Lays out what goes over the guest's root: programs, package, scripts, the unit that runs them, `files` by path."""
     root = into / "overlay"
     programs_at = root / "usr/local/bin"
