@@ -19,7 +19,9 @@ safety: {{mode: enforce, scope: ["/**/stockade-test-*"], journal: {place}/journa
 """
 # A unit that divides what it was given: its process is in a cgroup of its own making.
 DIVIDED = ("sh", "-c", 'mine=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); mkdir "$mine/inner"; '
-           'echo $$ >"$mine/inner/cgroup.procs"; echo +pids >"$mine/cgroup.subtree_control"; exec sleep 1000')
+           'echo $$ >"$mine/inner/cgroup.procs"; '
+           # A process that has just ended in it may still be counted.
+           'until echo +pids >"$mine/cgroup.subtree_control"; do sleep 0.2; done; exec sleep 1000')
 # A call that nobody answers is given up after 4 s; an action makes a few, on an emulated machine.
 NO_HANG = 40.0
 
