@@ -46,11 +46,11 @@ def configured(more: str) -> str:
 
 
 def decided(outcome: str, cgroup: str) -> dict:
-    """The last decision about a cgroup that came to this, waited for."""
+    """The last kill of a cgroup that came to this, waited for."""
     def found():
         lines = [json.loads(line) for line in (WORK / "audit.jsonl").read_text().splitlines()]
-        decisions = [line for line in lines if line["kind"] == "decision"]
-        about = [line for line in decisions if line["target"]["cgroup"] == cgroup]
+        kills = [line for line in lines if line["kind"] == "decision" and line["action"] == "kill"]
+        about = [line for line in kills if line["target"]["cgroup"] == cgroup]
         wanted = [line for line in about if line["outcome"] == outcome]
         if not wanted:
             raise Failed(f"{cgroup}: " + "; ".join(f"{line['outcome']}: {line['detail']}" for line in about[-3:]))
