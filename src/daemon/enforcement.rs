@@ -200,7 +200,6 @@ impl Judge {
             };
             self.submit(&request, view);
         }
-        self.bury(view);
     }
 
     /// What a person set ends with its cgroup: a unit that is started again has a new one, and its properties outlive the old.
@@ -360,6 +359,7 @@ impl Judge {
         self.hold_to_the_rails(&view);
         self.attention.passed();
         self.judge(&view, snapshot.at);
+        self.bury(&view);
         self.try_again(&view);
         self.triggers.keep(&self.engine.pressure_wants(snapshot), &self.surroundings);
         self.answer(Some(snapshot), sampler);

@@ -54,7 +54,8 @@ pub trait Actuator: Send + Sync + 'static {
     }
 }
 
-/// A cgroup, held by its directories (and by its unit where it is one): a new cgroup under the same path is never reached through it.
+/// A cgroup, held by its directories, and by its unit where it is one: a new cgroup under the same path is never reached
+/// through it.
 ///
 /// Every call may block, and none is made on a thread that decides.
 #[expect(clippy::missing_errors_doc, reason = "each one fails with the fault that the kernel layer met")]

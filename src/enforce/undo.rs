@@ -62,7 +62,8 @@ impl Shared {
     fn put_back_one(&self, target: &Identity, held: &dyn Held, ended: &Ended) -> Result<Back, Fault> {
         match (&ended.restore, &ended.knob) {
             (Restore::Thaw, _) => {
-                let stands = held.is_frozen()?;
+                // Where it cannot be told it is thawed all the same.
+                let stands = held.is_frozen().unwrap_or(true);
                 // Whoever froze for us has to know as well that it runs.
                 held.thaw()?;
                 Ok(if stands { Back::Done(None) } else { Back::ChangedHands })

@@ -18,7 +18,7 @@ use crate::kernel::owner::{self, Delegation};
 use crate::model::{Identity, Knob, Limit, Value};
 use crate::policy::rule::Kill;
 use crate::systemd::property;
-use crate::systemd::{BusError, Kept, Manager, Unit, Whom};
+use crate::systemd::{BusError, Kept, Manager, Unit};
 
 /// The line to the host's systemd, if that is its service manager.
 #[must_use]
@@ -278,7 +278,7 @@ impl Held for Owned {
         let Some(unit) = &self.unit else { return Held::kill(&self.target, kill, deadline) };
         self.thaw_before_its_end(unit)?;
         let send = |signal| {
-            unit.signal(Whom::All, signal).map_err(|error| match Fault::from(error) {
+            unit.signal(signal).map_err(|error| match Fault::from(error) {
                 fault if fault.outcome == Outcome::Vanished => ControlError::Vanished,
                 fault => ControlError::Unsupported(fault.message),
             })

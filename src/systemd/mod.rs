@@ -21,4 +21,4 @@ pub mod unit;
 pub use error::BusError;
 pub use manager::Manager;
 pub use oom::{Afterwards, Managed};
-pub use unit::{Kept, Unit, Whom};
+pub use unit::{Kept, Unit};

@@ -95,7 +95,7 @@ impl Manager {
     /// # Errors
     /// See [`BusError`].
     pub fn is_active(&self, unit: &str) -> Result<bool, BusError> {
-        let state = Unit::named(self, unit).and_then(|unit| unit.get::<String>("ActiveState", true));
+        let state = Unit::named(self, unit).and_then(|unit| unit.active_state());
         match state {
             Ok(state) => Ok(!WITHOUT.contains(&&*state)),
             Err(BusError::NoSuchUnit(_)) => Ok(false),

@@ -34,15 +34,6 @@ pub struct Unit {
     pub control_group: String,
 }
 
-/// Whom a signal reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// Every process of the unit.
-    All,
-    /// The main process of a service.
-    Main,
-}
-
 /// What a property was, for the journal: whoever finds it puts it back by the unit's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
@@ -137,17 +128,21 @@ impl Unit {
         &self.path
     }
 
-    /// One property of its kind's interface, or of every unit's where `of_unit`.
+    /// Whether it runs, starts or ends: `active`, `inactive`, `failed`.
     ///
     /// # Errors
     /// See [`BusError`].
-    pub fn get<T>(&self, property: &str, of_unit: bool) -> Result<T, BusError>
+    pub fn active_state(&self) -> Result<String, BusError> {
+        property_of(&self.manager, &self.path, UNIT, "ActiveState", &self.id)
+    }
+
+    /// A property that only units of its kind have.
+    fn resource<T>(&self, property: &str) -> Result<T, BusError>
     where
         T: TryFrom<OwnedValue>,
         T::Error: std::fmt::Display,
     {
-        let interface = if of_unit { UNIT } else { &self.interface };
-        property_of(&self.manager, &self.path, interface, property, &self.id)
+        property_of(&self.manager, &self.path, &self.interface, property, &self.id)
     }
 
     /// What a control's property is.
@@ -157,15 +152,15 @@ impl Unit {
     pub fn setting(&self, knob: &Knob) -> Result<Setting, BusError> {
         let name = property::name(knob);
         match knob {
-            Knob::CpusetCpus | Knob::CpusetMems => self.get::<Vec<u8>>(name, false).map(Setting::Mask),
+            Knob::CpusetCpus | Knob::CpusetMems => self.resource::<Vec<u8>>(name).map(Setting::Mask),
             Knob::IoMax { device, .. } => {
                 let node = property::node(device);
-                let all: Vec<(String, u64)> = self.get(name, false)?;
+                let all: Vec<(String, u64)> = self.resource(name)?;
                 let number =
                     all.iter().find(|(path, _)| *path == node).map_or(property::INFINITY, |pair| pair.1);
                 Ok(Setting::Device(node, number))
             }
-            _ => self.get::<u64>(name, false).map(Setting::Number),
+            _ => self.resource::<u64>(name).map(Setting::Number),
         }
     }
 
@@ -217,16 +212,12 @@ impl Unit {
         self.manager.call(&Call::manager("ThawUnit", &self.id), &(&*self.id,)).map(drop)
     }
 
-    /// Sends its processes a signal.
+    /// Sends every process of it a signal.
     ///
     /// # Errors
     /// See [`BusError`].
-    pub fn signal(&self, whom: Whom, signal: i32) -> Result<(), BusError> {
-        let whom = match whom {
-            Whom::All => "all",
-            Whom::Main => "main",
-        };
-        self.manager.call(&Call::manager("KillUnit", &self.id), &(&*self.id, whom, signal)).map(drop)
+    pub fn signal(&self, signal: i32) -> Result<(), BusError> {
+        self.manager.call(&Call::manager("KillUnit", &self.id), &(&*self.id, "all", signal)).map(drop)
     }
 
     /// Stops it and starts it again, and waits until that is done.

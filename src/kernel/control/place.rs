@@ -61,8 +61,11 @@ impl Place {
         let mut written = self.write_raw(name, if value.is_empty() { "\n" } else { value });
         if value.is_empty() && written == Err(Errno::ENOSPC) {
             // A set of CPUs or memory nodes with tasks in it cannot be emptied again. All that its parent has is the same.
+            // On v1 there is no such file, and what the kernel said stands.
             let all = self.open_raw(&format!("../{name}.effective"), OFlag::O_RDONLY);
-            written = all.and_then(|fd| text(File::from(fd))).and_then(|all| self.write_raw(name, &all));
+            if let Ok(all) = all.and_then(|fd| text(File::from(fd))) {
+                written = self.write_raw(name, &all);
+            }
         }
         written.map_err(|errno| self.failure(name, if value.is_empty() { "(nothing)" } else { value }, errno))
     }
