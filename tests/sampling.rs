@@ -5,8 +5,9 @@ mod support;
 use std::fs;
 use std::sync::Arc;
 
-use stockade::model::{Cgroup, Control, Field, Limit, Snapshot};
+use stockade::model::{Cgroup, Control, Field, Limit, Snapshot, WatchMethod};
 use stockade::sample::{Sampler, Settings, carried};
+use support::fake::FakeTree;
 use support::{TestGroup, eventually, inode};
 
 /// The tests of this file run side by side in one process: none may take all the descriptors, however many cgroups the
@@ -115,6 +116,32 @@ fn a_recreated_path_is_a_new_cgroup_and_the_dead_ones_numbers_stay() {
 
     carried.add(&[waiting.rank]);
     assert!(dead(&sampler.pass()).is_none());
+}
+
+/// Whoever makes a cgroup makes it in one hierarchy after the other, and what is below it may be seen there first.
+#[test]
+fn a_parent_that_comes_to_a_hierarchy_after_its_child_was_seen_there_ends_nobody() {
+    let tree = FakeTree::legacy(&["memory", "pids"]);
+    let usage = |path: &str, bytes| tree.write(path, "memory.usage_in_bytes", bytes);
+    usage("memory", "1");
+    let watched = Settings { watch: Some(WatchMethod::Inotify), ..tree.settings() };
+    let mut sampler = Sampler::new(watched, carried()).expect("a tree");
+    sampler.pass();
+    tree.group("/pids/top", &[]);
+    sampler.pass();
+
+    // What is noticed: the child in pids, which is then found in memory too, and only then the parent in memory.
+    tree.group("/pids/top/child", &[]);
+    usage("memory/top", "2");
+    usage("memory/top/child", "3");
+    let born = sampler.pass();
+    let child = find(&born, "/top/child");
+    assert_eq!(child.identity.id, tree.id("/memory/top/child"));
+    assert_eq!(child.readings.get(Field::MemoryCurrent), Some(3));
+    assert!(born.dead.is_empty(), "{:?} did not end", born.dead[0].identity);
+    assert_eq!((born.report.births, born.report.deaths), (3, 0));
+    usage("memory/top/child", "4");
+    assert_eq!(find(&sampler.pass(), "/top/child").readings.get(Field::MemoryCurrent), Some(4));
 }
 
 #[test]

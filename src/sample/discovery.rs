@@ -148,9 +148,14 @@ impl Sampler {
     }
 
     /// A known cgroup has a directory in one hierarchy more, or another one than before: nothing of the old one stays.
+    ///
+    /// Where it had none, those of its descendants may be known already: whoever makes a cgroup makes it in one hierarchy
+    /// after the other, and what is below it may have been found through another one.
     fn enter(&mut self, id: NodeId, hierarchy: usize, inode: u64) {
-        self.lose_descendants(id, hierarchy);
-        self.leave(id, hierarchy);
+        if self.tree.get(id).is_some_and(|node| node.directories[hierarchy].is_some()) {
+            self.lose_descendants(id, hierarchy);
+            self.leave(id, hierarchy);
+        }
         if let Some(node) = self.tree.get_mut(id)
             && (node.lost | node.left) & (1 << hierarchy) != 0
         {
