@@ -17,6 +17,7 @@ mod supervisor;
 mod surroundings;
 mod triggers;
 mod web_config;
+mod writes;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;

@@ -162,6 +162,50 @@ policies:
     assert_eq!(told, expected.map(|(kind, name)| (kind.to_owned(), name.to_owned())));
 }
 
+/// Whether the write is seen, or only at a pass that it runs again.
+#[test]
+fn who_thaws_what_a_policy_froze_wins_and_it_is_told_at_once() {
+    let rules = "policies:
+  - name: still
+    match: {path: \"@/a\"}
+    when: {signal: pids.current, above: 0}
+    steps: [{freeze: {ttl: 1m}, relieved_within: 1h}]
+";
+    for method in ["auto", "walk"] {
+        let mut ground = Ground::new("told-thawed");
+        ground.group.child("a");
+        ground.sleeper("a");
+        let config = ground.rules("mode: enforce", rules);
+        let daemon = Daemon::configured(&config, &["--watch.method", method]);
+        eventually("it is frozen", || {
+            (decisions(&daemon, "still", "freeze", "applied") == 1.0).then_some(())
+        });
+        assert!(ground.is_frozen("a"), "{method}: {}", daemon.log());
+        let drifts = "stockade_drift_total{answer=\"yield\",file=\"cgroup.freeze\",policy=\"still\"}";
+        assert_eq!(daemon.own().get(drifts), Some(0.0));
+        ground.thaw("a");
+        let drift = eventually("the thaw is told", || {
+            ground.audit().into_iter().find(|line| line["kind"] == "drift")
+        });
+        assert_eq!(
+            (&drift["control"], &drift["answer"]),
+            (&"cgroup.freeze".into(), &"yield".into()),
+            "{drift}"
+        );
+        assert_eq!((&drift["ours"], &drift["theirs"]), (&"1".into(), &"0".into()), "{drift}");
+        assert_eq!(drift["rules"], serde_json::json!(["still"]), "{drift}");
+        let seen =
+            method == "auto" && daemon.own().get("stockade_watch_method{method=\"fanotify\"}") == Some(1.0);
+        let pid = seen.then(std::process::id);
+        assert_eq!(drift["writer"]["pid"].as_u64(), pid.map(u64::from), "{method}: {drift}");
+        assert_eq!(daemon.own().get(drifts), Some(1.0));
+        let told = said(&ground.command("explain", "a", &[]));
+        assert!(!told.contains("frozen"), "{told}");
+        stop(daemon);
+        assert!(!ground.is_frozen("a"));
+    }
+}
+
 #[test]
 fn a_decision_is_on_the_next_scrape_and_waits_for_no_pass() {
     let ground = Ground::new("told-fresh");

@@ -18,12 +18,13 @@ use super::socket::{Answer, Asked, Desk, What};
 use super::steering::Steering;
 use super::surroundings::Surroundings;
 use super::triggers::Triggers;
+use super::writes::Writes;
 use crate::config::Config;
-use crate::enforce::apply::{Enforcer, ForeignWriter};
+use crate::enforce::apply::Enforcer;
 use crate::enforce::ledger::key_of;
 use crate::enforce::plan::{BY_HAND, Facts, Guard, Planned, Request, Wish};
 use crate::metrics::Enforcement as Told;
-use crate::model::{Cgroup, Host, Identity, Knob, KnobChange, Snapshot};
+use crate::model::{Cgroup, Host, Identity, Snapshot};
 use crate::policy::decision::Decision;
 use crate::policy::engine::{Engine, View};
 use crate::policy::rule::{Mode, Policy};
@@ -222,34 +223,15 @@ impl Judge {
         surroundings.plan(guard, request, view)
     }
 
-    /// Says who wrote which control, and has what a rule keeps looked at.
     fn written(&self, written: &Written) {
-        let writer = ForeignWriter {
-            kind: written.writer,
-            pid: written.pid,
-            command: written.pid.and_then(|pid| self.surroundings.command(pid)),
-        };
-        // What a rule holds is told as a drift; where no rule is about, the metric is enough.
-        let (held, any) = self.enforcer.read_ledger(|ledger| {
-            let holdings = ledger.holdings(&written.cgroup);
-            let held: Vec<Knob> = holdings.iter().filter_map(|each| each.knob.clone()).collect();
-            (held, !holdings.is_empty())
-        });
-        let concerned = any
-            || self.engine.is_about(&written.cgroup.path)
-            || self.standing.keeping(&written.cgroup).next().is_some();
-        if concerned {
-            let told = |change: &KnobChange| self.surroundings.told(&written.cgroup, change);
-            self.reporter.written(written, &writer, |change| held.contains(&change.knob) || told(change));
-        }
-        let knobs: Vec<Knob> = match &*written.file {
-            "cpuset.cpus" => vec![Knob::CpusetCpus],
-            "cpuset.mems" => vec![Knob::CpusetMems],
-            _ => written.changes.iter().map(|change| change.knob.clone()).collect(),
-        };
-        for knob in knobs {
-            self.enforcer.foreign_write(Arc::clone(&written.cgroup), knob, writer.clone());
-        }
+        let cgroup = &written.cgroup;
+        let is_about = self.engine.is_about(&cgroup.path) || self.standing.keeping(cgroup).next().is_some();
+        self.writes().heard(written, is_about);
+    }
+
+    fn writes(&self) -> Writes<'_> {
+        let Self { enforcer, reporter, surroundings, .. } = self;
+        Writes { enforcer, reporter, surroundings }
     }
 
     fn answer(&mut self, last: Option<&Arc<Snapshot>>, sampler: &mut Sampler) {
@@ -355,6 +337,7 @@ impl Judge {
                 self.written(written);
             }
         }
+        self.writes().compare(snapshot);
         let view = View::pass(snapshot);
         self.hold_to_the_rails(&view);
         self.attention.passed();

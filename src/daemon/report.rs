@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use super::board::Board;
 use super::surroundings::Surroundings;
-use crate::enforce::apply::{
-    Deadlines, DriftAnswer, DriftSeen, Enforcer, Event, ForeignWriter, Settings, StartError,
-};
+use crate::enforce::apply::{Deadlines, Enforcer, Event, Settings, StartError};
 use crate::enforce::audit::AuditLog;
+use crate::enforce::drift::{DriftAnswer, DriftSeen, FREEZER, ForeignWriter};
 use crate::enforce::journal::Recovery;
 use crate::enforce::ledger::{Key, key_of};
 use crate::enforce::notify::Notifier;
@@ -102,10 +101,14 @@ impl Reporter {
         for policy in &rules.policies {
             for step in &policy.steps {
                 self.own.expect_decisions(&policy.name, step.action.name());
-                if let Action::Set(settings) = &step.action {
-                    for setting in settings {
-                        self.own.expect_drift(&policy.name, setting.knob.file());
+                match &step.action {
+                    Action::Set(settings) => {
+                        for setting in settings {
+                            self.own.expect_drift(&policy.name, setting.knob.file());
+                        }
                     }
+                    Action::Freeze => self.own.expect_drift(&policy.name, FREEZER),
+                    _ => {}
                 }
             }
         }
@@ -209,7 +212,7 @@ impl Reporter {
     }
 
     fn drift(&self, drift: &DriftSeen) {
-        let file = drift.knob.file();
+        let file = drift.file();
         let (answer, rules) = match &drift.answer {
             DriftAnswer::Yielded(rules) => ("yield", rules.clone()),
             DriftAnswer::Reasserted(rule, _) => ("reassert", vec![Arc::clone(rule)]),
@@ -220,7 +223,7 @@ impl Reporter {
         self.audit.drift(drift);
         tracing::warn!(
             cgroup = &*drift.target.display,
-            control = %drift.knob,
+            control = drift.control(),
             ours = %drift.ours,
             theirs = %drift.theirs,
             pid = drift.writer.pid,

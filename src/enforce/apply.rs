@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use super::actuator::Actuator;
 use super::desk::{Desk, Letter};
+use super::drift::{DriftSeen, ForeignWriter};
 use super::journal::{Journal, JournalError, Recovery};
 use super::ledger::Ledger;
 use super::order::{Done, Order};
 use super::plan::{BY_HAND, Planned};
 use super::stats::{Numbers, Stats, lock};
 use super::worker::{Books, Shared, now};
-use crate::model::{Identity, Knob, Value, Writer};
+use crate::model::{Identity, Knob};
 use crate::policy::engine::starved;
 use crate::policy::rule::Notify;
 use crate::policy::signal::Resource;
@@ -57,43 +58,6 @@ pub struct Settings {
     pub boot: String,
     /// How long the kernel may take.
     pub deadlines: Deadlines,
-}
-
-/// Who wrote a control, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignWriter {
-    /// What kind of program.
-    pub kind: Writer,
-    /// Its process id.
-    pub pid: Option<u32>,
-    /// Its name.
-    pub command: Option<String>,
-}
-
-/// Another one's write to a control that a rule keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DriftSeen {
-    /// Which cgroup.
-    pub target: Arc<Identity>,
-    /// Which control.
-    pub knob: Knob,
-    /// What this program had put there.
-    pub ours: Value,
-    /// What the other one put there.
-    pub theirs: Value,
-    /// Who.
-    pub writer: ForeignWriter,
-    /// What was done about it.
-    pub answer: DriftAnswer,
-}
-
-/// What was done about another one's write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DriftAnswer {
-    /// These rules let go of the control.
-    Yielded(Vec<Arc<str>>),
-    /// It was written again for this rule, or the kernel said why not.
-    Reasserted(Arc<str>, Result<(), String>),
 }
 
 /// What enforcement tells.
@@ -187,8 +151,8 @@ impl Enforcer {
         }
     }
 
-    /// Says that somebody else wrote a control. Only what a rule claims leads to anything.
-    pub fn foreign_write(&self, target: Arc<Identity>, knob: Knob, writer: ForeignWriter) {
+    /// Says that somebody else may have written a control, or the freezer (`None`). Only what a rule claims leads to anything.
+    pub fn foreign_write(&self, target: Arc<Identity>, knob: Option<Knob>, writer: ForeignWriter) {
         self.tell(Letter::Foreign { target, knob, writer });
     }
 

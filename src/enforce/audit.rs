@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::apply::{DriftAnswer, DriftSeen, ForeignWriter};
+use super::drift::{DriftAnswer, DriftSeen, ForeignWriter};
 use super::journal::{Fate, Recovery};
 use super::notify::Notified;
 use super::order::{Deed, Done};
@@ -108,7 +108,7 @@ impl AuditLog {
     /// Another one wrote a control that a rule keeps.
     pub fn drift(&self, drift: &DriftSeen) {
         let mut line = line("drift");
-        control_write(&mut line, &drift.target, &drift.knob, &drift.writer);
+        control_write(&mut line, &drift.target, &drift.control(), &drift.writer);
         line.insert("ours".into(), drift.ours.to_string().into());
         line.insert("theirs".into(), drift.theirs.to_string().into());
         let (answer, detail) = match &drift.answer {
@@ -135,7 +135,7 @@ impl AuditLog {
         writer: &ForeignWriter,
     ) {
         let mut line = line("foreign_write");
-        control_write(&mut line, target, knob, writer);
+        control_write(&mut line, target, &knob.to_string(), writer);
         line.insert("before".into(), before.map(ToString::to_string).into());
         line.insert("after".into(), after.map(ToString::to_string).into());
         self.write(line);
@@ -238,9 +238,9 @@ fn finding(finding: &Finding) -> Json {
     })
 }
 
-fn control_write(line: &mut Map<String, Json>, identity: &Identity, knob: &Knob, writer: &ForeignWriter) {
+fn control_write(line: &mut Map<String, Json>, identity: &Identity, control: &str, writer: &ForeignWriter) {
     line.insert("target".into(), target(identity));
-    line.insert("control".into(), knob.to_string().into());
+    line.insert("control".into(), control.into());
     let writer = json!({"kind": writer.kind.name(), "pid": writer.pid, "command": writer.command});
     line.insert("writer".into(), writer);
 }

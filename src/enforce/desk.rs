@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::apply::{Deadlines, Event, ForeignWriter};
+use super::apply::{Deadlines, Event};
+use super::drift::ForeignWriter;
 use super::ledger::{Ended, Key, key_of};
 use super::order::{Deed, Done, Order, Outcome};
 use super::ownership::Ownership;
@@ -43,7 +44,7 @@ pub(super) type ReportFn = Box<dyn Fn(Event) + Send>;
 pub(super) enum Letter {
     Submit(Box<Order>),
     Refused(Box<Done>),
-    Foreign { target: Arc<Identity>, knob: Knob, writer: ForeignWriter },
+    Foreign { target: Arc<Identity>, knob: Option<Knob>, writer: ForeignWriter },
     Finished { target: Arc<Identity>, finished: Box<Finished> },
     UndoAll { rule: &'static str, close: bool, reply: Sender<()> },
 }
@@ -174,7 +175,14 @@ impl Desk {
             Letter::Submit(order) => self.accept(Arc::new(*order)),
             Letter::Refused(done) => self.tell(*done),
             Letter::Foreign { target, knob, writer } => {
-                if lock(&self.shared.books).ledger.original(&target, &knob).is_some() {
+                let claimed = {
+                    let ledger = &lock(&self.shared.books).ledger;
+                    match &knob {
+                        Some(knob) => ledger.original(&target, knob).is_some(),
+                        None => ledger.is_frozen(&target),
+                    }
+                };
+                if claimed {
                     self.enqueue(&target, Work::Foreign { knob, writer });
                 }
             }

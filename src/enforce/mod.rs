@@ -10,6 +10,7 @@
 //! - [`journal`]: the ledger's claims on disk, before the kernel is written, and their undoing at the next start.
 //! - [`actuator`]: the kernel as enforcement sees it.
 //! - [`units`]: each cgroup by its owner: systemd's through systemd, every other through the kernel's files.
+//! - [`drift`]: what others do to what is claimed, and what is answered.
 //! - [`apply`]: the handle that takes orders, and the events that say what came of them.
 //! - [`notify`]: messages to webhooks and hook commands.
 //! - [`audit`]: one line for each thing that was decided, done, refused, undone or seen.
@@ -21,6 +22,7 @@ pub mod apply;
 pub mod audit;
 mod budget;
 mod desk;
+pub mod drift;
 pub mod journal;
 pub mod ledger;
 pub mod notify;

@@ -10,9 +10,10 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::actuator::{Actuator, Fault, Held, Saved};
 use super::amount::not_below_use;
-use super::apply::{DriftAnswer, DriftSeen, ForeignWriter, Settings};
+use super::apply::Settings;
+use super::drift::{DriftSeen, ForeignWriter};
 use super::journal::{Intent, Journal, JournalError};
-use super::ledger::{Claim, Drift, Ended, Ledger, Setting};
+use super::ledger::{Claim, Ended, Ledger, Setting};
 use super::order::{Change, Deed, Done, Order, Outcome, Through};
 use super::plan::BY_HAND;
 use super::stats::{Stats, lock};
@@ -36,7 +37,7 @@ pub(super) struct Books {
 }
 
 impl Books {
-    fn journal(&mut self, settings: &Settings) -> Result<&mut Journal, JournalError> {
+    pub fn journal(&mut self, settings: &Settings) -> Result<&mut Journal, JournalError> {
         if self.journal.is_none() {
             self.journal = Some(Journal::open(&settings.journal, &settings.boot)?);
         }
@@ -78,8 +79,8 @@ pub(super) enum Work {
     Undo { order: Arc<Order>, which: Which, why: &'static str },
     /// What could not be put back is tried again, this long after the last time.
     Retry { ended: Vec<Ended>, pause: Duration },
-    /// Another one wrote a claimed control.
-    Foreign { knob: Knob, writer: ForeignWriter },
+    /// Another one wrote a claimed control, or the freezer (`None`).
+    Foreign { knob: Option<Knob>, writer: ForeignWriter },
 }
 
 /// What came of it.
@@ -159,7 +160,7 @@ impl Shared {
                 Finished { unfinished: self.retry(target, ended), ..Finished::default() }
             }
             Work::Foreign { knob, writer } => {
-                Finished { drift: self.foreign(target, &knob, writer), ..Finished::default() }
+                Finished { drift: self.foreign(target, knob.as_ref(), writer), ..Finished::default() }
             }
         }
     }
@@ -179,6 +180,9 @@ impl Shared {
         }
         let held = self.actuator.open(&order.target)?;
         let ending = self.act(order, &*held).unwrap_or_else(|ending| ending);
+        if matches!(order.deed, Deed::Kill(_) | Deed::Restart | Deed::Stop) {
+            self.forget_freezes(&order.target, &*held);
+        }
         Ok(Ending { through: held.through(&order.deed), ..ending })
     }
 
@@ -217,6 +221,16 @@ impl Shared {
     /// the budget of this process counts it all the same.
     fn count_kill(&self, order: &Order) {
         let _ = lock(&self.books).journal(&self.settings).and_then(|journal| journal.killing(&order.target));
+    }
+
+    /// What stood still runs again where it had to, so that it could end: no freeze is in force any more.
+    fn forget_freezes(&self, target: &Identity, held: &dyn Held) {
+        if lock(&self.books).ledger.is_frozen(target) && held.is_frozen().is_ok_and(|frozen| !frozen) {
+            let mut books = lock(&self.books);
+            for ended in books.ledger.release(target, |knob, _| knob.is_none()) {
+                books.note(|journal| journal.undone(ended.claim.entry, "thawed to end"));
+            }
+        }
     }
 
     /// Does what turns a control or freezes for a moment and puts it back itself: the journal has it meanwhile, for the case
@@ -384,39 +398,6 @@ impl Shared {
         }
         let back = self.put_back(&order.target, held, ended, "thawed");
         Ok(ending_of_undo(back))
-    }
-
-    fn foreign(&self, target: &Arc<Identity>, knob: &Knob, writer: ForeignWriter) -> Option<DriftSeen> {
-        let held = self.actuator.open(target).ok()?;
-        let theirs = held.read(knob).ok()?;
-        let (drift, ours) = {
-            let mut books = lock(&self.books);
-            let (_, ours) = books.ledger.in_force(target, knob)?;
-            (books.ledger.foreign_write(target, knob, &theirs, now()), ours)
-        };
-        let answer = match drift {
-            Drift::None => return None,
-            Drift::Yield(claims) => {
-                let mut books = lock(&self.books);
-                for claim in &claims {
-                    books.note(|journal| journal.closed(claim.entry, "yielded"));
-                }
-                self.stats.change(|numbers| numbers.drift_yielded += 1);
-                DriftAnswer::Yielded(claims.into_iter().map(|claim| claim.rule).collect())
-            }
-            Drift::Reassert { rule, entry, value } => {
-                let intended = {
-                    let mut books = lock(&self.books);
-                    books.journal(&self.settings).and_then(|journal| journal.intended(entry))
-                };
-                let put = intended
-                    .map_err(|error| Fault::new(Outcome::Failed, error.to_string()))
-                    .and_then(|()| self.put(target, &*held, entry, knob, &value, theirs.clone()));
-                self.stats.change(|numbers| numbers.drift_reasserted += 1);
-                DriftAnswer::Reasserted(rule, put.map(|_| ()).map_err(|fault| fault.message))
-            }
-        };
-        Some(DriftSeen { target: Arc::clone(target), knob: knob.clone(), ours, theirs, writer, answer })
     }
 }
 

@@ -171,8 +171,9 @@ impl Sampler {
                 if kept {
                     self.reader.controls(node, Some(hierarchy), Some(name));
                 }
-                // A cpuset's lists are not kept: who keeps one in force looks at the file.
-                if kept || matches!(name, "cpuset.cpus" | "cpuset.mems") {
+                // A cpuset's lists and the freezer are no controls here: who keeps one in force looks at the file.
+                let looked_at = ["cpuset.cpus", "cpuset.mems", "cgroup.freeze", "freezer.state"];
+                if kept || looked_at.contains(&name) {
                     self.gazette.add(|| {
                         News::Written(Written {
                             cgroup: Arc::clone(&node.cgroup.identity),

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stockade::enforce::actuator::Actuator as _;
-use stockade::enforce::apply::{
-    Deadlines, DriftAnswer, DriftSeen, Enforcer, Event, ForeignWriter, SHUTDOWN, Settings,
-};
+use stockade::enforce::apply::{Deadlines, Enforcer, Event, SHUTDOWN, Settings};
+use stockade::enforce::drift::{DriftAnswer, DriftSeen, ForeignWriter};
 use stockade::enforce::journal::{Fate, Journal};
 use stockade::enforce::order::{Change, Deed, Done, Order, Outcome};
 use stockade::enforce::ownership::Ownership;
@@ -239,6 +238,47 @@ fn who_thaws_what_is_frozen_wins_and_it_is_said() {
 }
 
 #[test]
+fn a_thaw_by_somebody_else_is_told_when_it_is_noticed() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    for rule in ["rule", "other rule"] {
+        assert_eq!(bench.carry_out(order(rule, &a, Deed::Freeze)).outcome, Outcome::Applied);
+    }
+    // It stands still: whoever wrote there changed nothing, and the next that is told is the next order's end.
+    bench.enforcer.foreign_write(Arc::clone(&a), None, somebody());
+    assert_eq!(bench.carry_out(order("rule", &a, set(Knob::PidsMax, 9))).outcome, Outcome::Applied);
+    assert_eq!(bench.enforcer.active().len(), 3);
+
+    kernel.change("/a", |group| group.frozen = false);
+    bench.enforcer.foreign_write(Arc::clone(&a), None, somebody());
+    let drift = bench.drift();
+    assert_eq!(
+        (&*drift.control(), &drift.ours, &drift.theirs),
+        ("cgroup.freeze", &Value::of(1), &Value::of(0))
+    );
+    let yielded = DriftAnswer::Yielded(vec!["other rule".into(), "rule".into()]);
+    assert_eq!((drift.writer, drift.answer), (somebody(), yielded));
+    let left: Vec<_> = bench.enforcer.active().into_iter().map(|active| active.knob).collect();
+    assert_eq!(left, [Some(Knob::PidsMax)], "only the freezer is let go of");
+    assert!(!kernel.group("/a").frozen);
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+}
+
+#[test]
+fn what_runs_again_so_that_it_can_end_was_thawed_by_nobody_else() {
+    let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
+    let bench = Bench::new(&kernel, dir.path());
+    let a = identity("/a", 1);
+    assert_eq!(bench.carry_out(order("rule", &a, Deed::Freeze)).outcome, Outcome::Applied);
+    assert_eq!(bench.carry_out(order("rule", &a, Deed::Restart)).outcome, Outcome::Applied);
+    assert_eq!(bench.enforcer.active(), []);
+    let done = bench.carry_out(order("rule", &a, Deed::Undo));
+    assert!(done.outcome == Outcome::Applied && !done.detail.contains("somebody else"), "{done:?}");
+    assert_eq!(bench.enforcer.shutdown(PATIENCE), 0);
+}
+
+#[test]
 fn restarts_and_stops_are_told_and_count_as_kills() {
     let (kernel, dir) = (Kernel::with(&["/a"]), tempfile::tempdir().unwrap());
     let bench = Bench::new(&kernel, dir.path());
@@ -431,10 +471,10 @@ fn another_writer_s_value_stays_where_the_rule_yields() {
     let bench = Bench::new(&kernel, dir.path());
     let a = identity("/a", 1);
     bench.carry_out(order("rule", &a, set(Knob::PidsMax, 50)));
-    bench.enforcer.foreign_write(Arc::clone(&a), Knob::CpuWeight, somebody());
-    bench.enforcer.foreign_write(Arc::clone(&a), Knob::PidsMax, somebody());
+    bench.enforcer.foreign_write(Arc::clone(&a), Some(Knob::CpuWeight), somebody());
+    bench.enforcer.foreign_write(Arc::clone(&a), Some(Knob::PidsMax), somebody());
     kernel.change("/a", |group| put(group, Knob::PidsMax, 60));
-    bench.enforcer.foreign_write(Arc::clone(&a), Knob::PidsMax, somebody());
+    bench.enforcer.foreign_write(Arc::clone(&a), Some(Knob::PidsMax), somebody());
     let drift = bench.drift();
     assert_eq!((drift.ours, drift.theirs), (Value::of(50), Value::of(60)));
     assert_eq!((drift.writer, drift.answer), (somebody(), DriftAnswer::Yielded(vec!["rule".into()])));
@@ -452,12 +492,12 @@ fn a_rule_that_reasserts_gives_in_to_one_who_does_not_stop() {
     bench.carry_out(order("rule", &a, deed));
     for theirs in 1..=5 {
         kernel.change("/a", |group| put(group, Knob::PidsMax, theirs));
-        bench.enforcer.foreign_write(Arc::clone(&a), Knob::PidsMax, somebody());
+        bench.enforcer.foreign_write(Arc::clone(&a), Some(Knob::PidsMax), somebody());
         assert_eq!(bench.drift().answer, DriftAnswer::Reasserted("rule".into(), Ok(())));
         assert_eq!(kernel.value("/a", &Knob::PidsMax), Value::of(50));
     }
     kernel.change("/a", |group| put(group, Knob::PidsMax, 6));
-    bench.enforcer.foreign_write(Arc::clone(&a), Knob::PidsMax, somebody());
+    bench.enforcer.foreign_write(Arc::clone(&a), Some(Knob::PidsMax), somebody());
     assert_eq!(bench.drift().answer, DriftAnswer::Yielded(vec!["rule".into()]));
     let numbers = bench.enforcer.numbers();
     assert_eq!((numbers.drift_reasserted, numbers.drift_yielded, numbers.journal_entries), (5, 1, 0));

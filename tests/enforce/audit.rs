@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use stockade::enforce::apply::{DriftAnswer, DriftSeen, ForeignWriter};
 use stockade::enforce::audit::{AuditLog, path_of, read};
+use stockade::enforce::drift::{DriftAnswer, DriftSeen, ForeignWriter};
 use stockade::enforce::journal::{Damage, Fate, Recovered, Recovery};
 use stockade::enforce::notify::Notified;
 use stockade::enforce::order::{Change, Deed, Done, Order, Outcome, Through};
@@ -120,7 +120,7 @@ fn everything_else_has_a_line_of_its_kind() {
     let target = identity("/a", 1);
     let drift = |answer| DriftSeen {
         target: Arc::clone(&target),
-        knob: Knob::PidsMax,
+        knob: Some(Knob::PidsMax),
         ours: Value::of(5),
         theirs: Value::of(6),
         writer: writer.clone(),

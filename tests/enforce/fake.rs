@@ -256,6 +256,8 @@ impl Held for Handle {
 
     fn restart(&self, _: Duration) -> Result<(), Fault> {
         self.call("restart", |group| {
+            // A service manager lets run what it ends.
+            group.frozen = false;
             group.processes = 1;
             Ok(())
         })
@@ -263,6 +265,8 @@ impl Held for Handle {
 
     fn stop(&self, _: Duration) -> Result<(), Fault> {
         self.call("stop", |group| {
+            // A service manager lets run what it ends.
+            group.frozen = false;
             group.processes = 0;
             Ok(())
         })
