@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from runtimes import lingering
-from support import CGROUPS, CONFIGURATION, call, held, shown, until
+from support import CGROUPS, CONFIGURATION, Failed, call, held, shown, until
 from transient import Unit, audit_length, audited, clean, end, governing, hand, refused, state, transient
 
 # Who has no rights over systemd's units, and a configuration of their own.
@@ -18,7 +18,9 @@ THEIRS = """
 safety: {{mode: enforce, scope: ["/**/stockade-test-*"], journal: {place}/journal, audit: {{path: {place}/audit}}}}
 """
 # A unit that divides what it was given: its process is in a cgroup of its own making.
-DIVIDED = ("sh", "-c", 'mine=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); mkdir "$mine/inner"; '
+DIVIDED = ("sh", "-c",
+           # Whoever mounts a hierarchy of v1 for a moment, as systemd-nspawn 252 does, leaves every process a line of it.
+           'mine=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); mkdir "$mine/inner"; '
            'echo $$ >"$mine/inner/cgroup.procs"; '
            # A process that has just ended in it may still be counted.
            'until echo +pids >"$mine/cgroup.subtree_control"; do sleep 0.2; done; exec sleep 1000')
@@ -38,12 +40,19 @@ def inside_of_a_unit() -> None:
         inner.rmdir()
 
 
+def divided(unit: Unit, inner: pathlib.Path) -> bool:
+    """Whether a unit has handed its controllers to the cgroup below it."""
+    if (inner / "pids.max").exists():
+        return True
+    raise Failed(call("journalctl", "--lines=2", "--output=cat", f"--unit={unit.name}"))
+
+
 def delegated() -> None:
     """What lies within a delegated unit is written directly; the unit itself is systemd's."""
     with transient("divided", "Delegate=yes", command=DIVIDED) as unit:
         governing()
         inner = CGROUPS / unit.cgroup.lstrip("/") / "inner"
-        until("it has divided itself", (inner / "pids.max").exists)
+        until("it has divided itself", lambda: divided(unit, inner))
         hand("set", f"{unit.cgroup}/inner", "pids.max=50")
         held("the kernel has it", unit.file("pids.max", "inner") == "50")
         hand("freeze", f"{unit.cgroup}/inner", "--ttl", "1m")
@@ -195,14 +204,17 @@ def administrator_limits() -> None:
 
 
 def administrator_thaws() -> None:
-    """A unit that an administrator thaws stays thawed."""
+    """A unit that an administrator thaws stays thawed, and the audit has it at once."""
     with transient("thawed") as unit:
         governing()
+        since = audit_length()
         hand("freeze", unit.cgroup, "--ttl", "10m")
         call("systemctl", "thaw", unit.name)
         held("it runs", unit.shows("FreezerState") == "running" and unit.file("cgroup.freeze") == "0")
+        told = until("the audit has it", lambda: audited(since, kind="drift", control="cgroup.freeze"))
+        held(f"it is let go of: {told}", [row["answer"] for row in told] == ["yield"])
         said = hand("undo", unit.cgroup)
-        held(f"it is said: {said}", "somebody else" in said)
+        held(f"nothing is left to undo: {said}", "nothing of it was in force" in said)
         held("it still runs", unit.shows("FreezerState") == "running" and unit.file("cgroup.freeze") == "0")
 
 
