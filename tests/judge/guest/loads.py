@@ -118,7 +118,7 @@ def compile(diary: Diary, jobs: int, each: float, units: int) -> None:
     def compiler() -> None:
         memory = Memory(each)
         memory.fill()
-        until = time.process_time() + 0.5
+        until = time.process_time() + 1.0
         while time.process_time() < until:
             sum(range(5000))
             # What was read in and parsed lies there; the passes go over a part of it.

@@ -42,6 +42,12 @@ def relief(samples: list, resource: str, innocents, hold: float):
     return last - began if samples[-1]["t"] - last >= hold else None
 
 
+def took(samples: list, name: str):
+    """Seconds from a unit's first process to its last, None where it never had any."""
+    there = [one["t"] for one in samples if one["units"].get(name, {}).get("pids")]
+    return there[-1] - there[0] if there else None
+
+
 def longest_silence(samples: list, name: str) -> float:
     """The longest time for which an innocent got nothing done, in seconds, from the culprits' beginning on."""
     return max((one["units"][name]["late"] or 0 for one in samples if one["t"] >= 0 and name in one["units"]),

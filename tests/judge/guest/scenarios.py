@@ -20,6 +20,8 @@ class Role:
     finishes: bool = False
     # The contender is told to avoid it.
     marked: bool = False
+    # Its own end is a failure, which is nobody's doing.
+    fails: bool = False
 
 
 @dataclasses.dataclass
@@ -54,8 +56,8 @@ class Cast:
         return Role(Unit(name, "steady", self.seed, {}, size=size, **settings), "nothing", marked=marked)
 
     def of(self, name: str, kind: str, most: str = "kill", early: bool = False, finishes: bool = False,
-           properties=None, **settings) -> Role:
-        return Role(Unit(name, kind, self.seed, properties or {}, **settings), most, early, finishes)
+           fails: bool = False, properties=None, **settings) -> Role:
+        return Role(Unit(name, kind, self.seed, properties or {}, **settings), most, early, finishes, fails=fails)
 
     def neighbours(self) -> list:
         """A service and a user's session that have a working set each, and do no harm."""
@@ -76,8 +78,8 @@ def burst(cast: Cast) -> Scenario:
 def compile(cast: Cast) -> Scenario:
     return Scenario("a build beside an interactive session",
                     [*cast.neighbours(),
-                     cast.of("compile.service", "compile", most="freeze", finishes=True, jobs=6, each=100, units=9)],
-                    relief=False)
+                     cast.of("compile.service", "compile", most="freeze", finishes=True, jobs=6, each=100, units=18)],
+                    relief=False, cap=300)
 
 
 def database(cast: Cast) -> Scenario:
@@ -95,8 +97,9 @@ def thrash(cast: Cast) -> Scenario:
 
 
 def forkbomb(cast: Cast) -> Scenario:
+    # The shell that cannot fork any more, as the session has all the tasks that it may have, ends with an error.
     return Scenario("a fork bomb in a user's session",
-                    [*cast.neighbours(), cast.of("session-8.scope", "forks")], resource="cpu")
+                    [*cast.neighbours(), cast.of("session-8.scope", "forks", fails=True)], resource="cpu")
 
 
 def tmpfs(cast: Cast) -> Scenario:

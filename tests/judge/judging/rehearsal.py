@@ -1,5 +1,7 @@
 """Facts that were made up, with what has to be made of them: the judge is judged before each run."""
 
+import measure
+
 from . import verdict
 
 PERIOD = 0.25
@@ -62,6 +64,9 @@ CASES = (
 def rehearse() -> list:
     """The cases in which the judge errs."""
     wrong = []
+    samples = [{"t": at, "units": {"job.service": {"pids": at in (3, 4, 7)}}} for at in range(9)]
+    if (took := measure.took(samples, "job.service")) != 4 or measure.took(samples, "other.service") is not None:
+        wrong.append(f"a job takes from its first process to its last: {took}")
     for about, made_up, (expected, relief, hurt) in CASES:
         row = verdict.judge("rehearsal", "nobody", made_up)
         if (row.verdict, row.relief, len(row.hurt)) != (expected, relief, hurt):

@@ -1,5 +1,7 @@
 """PURE: the table, and the page that holds it. Nothing in it is written by hand."""
 
+import statistics
+
 from scenarios import SCENARIOS
 
 from . import TREE, contenders
@@ -8,10 +10,12 @@ PAGE = TREE / "tests/judge/RESULTS.md"
 # What a slice for every run of all tests looks at.
 QUICK = ("leak", "forkbomb")
 
-HEAD = ("Scenario", "Under", "Acted on", "Onset to relief", "Innocents hurt", "Work lost", "Verdict")
+HEAD = ("Scenario", "Under", "Acted on", "Onset to relief", "Innocents hurt", "Work lost", "Jobs took", "Verdict")
 SAID = {"throttle": "throttled", "freeze": "frozen", "kill": "killed", "oom": "killed by the kernel"}
 # Stockade's aim: relief within this share of the time that systemd-oomd takes.
 AIM = 0.2
+# A job that takes more than this much longer than with nobody is named among the losses.
+SLOWER = 1.1
 
 
 def acted(row) -> str:
@@ -35,11 +39,16 @@ def seconds(row) -> str:
     return "no relief" if row.relief is None else f"{row.relief:.1f} s"
 
 
+def jobs(row) -> str:
+    """How long the jobs took that have an end."""
+    return ", ".join(f"{name.removesuffix('.service')} {seconds:.0f} s" for name, seconds in row.took.items()) or "none"
+
+
 def cells(row) -> tuple:
     """The columns of a row."""
     verdict = row.verdict + (f" ({row.why})" if row.why else "")
     return (row.scenario, row.contender, acted(row), seconds(row), ", ".join(row.hurt) or "none",
-            str(row.lost) if row.lost else "none", verdict)
+            str(row.lost) if row.lost else "none", jobs(row), verdict)
 
 
 def line(row) -> str:
@@ -52,10 +61,18 @@ def rule(head) -> list:
     return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
 
 
+def reliefs(rows: list) -> tuple:
+    """The median and the longest time to relief of the runs under pressure that somebody has to relieve."""
+    times = [float("inf") if row.relief is None else row.relief
+             for row in rows if row.asked and row.onset is not None]
+    return tuple("-" if not times else "never" if one == float("inf") else f"{one:.1f} s"
+                 for one in (statistics.median(times or [0]), max(times, default=0)))
+
+
 def counts(rows: list) -> list:
     """How each contender did in all."""
-    lines = rule(("Under", "Runs", "Right", "Wrong", "Missed", "Runs with an innocent hurt", "Runs with a kill",
-                  "Work lost"))
+    lines = rule(("Under", "Runs", "Right", "Wrong", "Missed", "Relief where asked for: median", "longest", "Runs with an innocent hurt",
+                  "Runs with a kill", "Work lost"))
     for name in contenders.CONTENDERS:
         own = [row for row in rows if row.contender == name]
         if not own:
@@ -63,7 +80,7 @@ def counts(rows: list) -> list:
         killed = sum(any(kind in ("kill", "oom") for acts in row.acted.values() for _, kind, _ in acts)
                      for row in own)
         shown = [len(own), *(sum(row.verdict == verdict for row in own) for verdict in ("right", "wrong", "missed")),
-                 sum(bool(row.hurt) for row in own), killed, sum(row.lost for row in own)]
+                 *reliefs(own), sum(bool(row.hurt) for row in own), killed, sum(row.lost for row in own)]
         lines.append(f"| {name} | " + " | ".join(map(str, shown)) + " |")
     return lines
 
@@ -72,6 +89,7 @@ def losses(rows: list) -> list:
     """Where Stockade is not right, or slower than it aims to be, or hurts somebody."""
     lines = []
     others = {row.scenario: row for row in rows if row.contender == "systemd-oomd"}
+    alone = {row.scenario: row for row in rows if row.contender == "nobody"}
     for row in (row for row in rows if row.contender == "stockade"):
         other = others.get(row.scenario)
         if row.verdict != "right":
@@ -86,6 +104,11 @@ def losses(rows: list) -> list:
                          f"systemd-oomd: {share}")
         if any(kind == "kill" for acts in row.acted.values() for _, kind, _ in acts):
             lines.append(f"- {row.scenario}: it took a kill")
+        undisturbed = alone[row.scenario].took if row.scenario in alone else {}
+        for name, took in row.took.items():
+            if took > SLOWER * undisturbed.get(name, took):
+                lines.append(f"- {row.scenario}: {name.removesuffix('.service')} took {took:.0f} s, with nobody "
+                             f"{undisturbed[name]:.0f} s")
     return lines or ["Nowhere in these runs."]
 
 

@@ -22,8 +22,12 @@ class Row:
     acted: dict
     onset: float
     relief: float
+    # Whether somebody has to bring relief; else the pressure goes by itself, or there is none.
+    asked: bool
     hurt: list
     lost: int
+    # How long those took that were to come to their end and did, by unit.
+    took: dict
     verdict: str
     why: str
 
@@ -108,4 +112,6 @@ def judge(scenario: str, contender: str, facts: dict) -> Row:
         verdict, why = "missed", "no relief"
     elif any("silent" in one for one in hurt):
         verdict, why = "missed", "innocents stood still"
-    return Row(scenario, contender, acted, onset, relief, hurt, lost(facts), verdict, why)
+    took = {name: measure.took(samples, name) for name, unit in facts["units"].items()
+            if unit["finishes"] and name not in unfinished}
+    return Row(scenario, contender, acted, onset, relief, facts["relief"], hurt, lost(facts), took, verdict, why)
