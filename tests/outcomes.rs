@@ -181,6 +181,8 @@ fn who_thaws_what_a_policy_froze_wins_and_it_is_told_at_once() {
             (decisions(&daemon, "still", "freeze", "applied") == 1.0).then_some(())
         });
         assert!(ground.is_frozen("a"), "{method}: {}", daemon.log());
+        let told = said(&ground.command("explain", "a", &[]));
+        assert!(told.contains("it is frozen"), "{told}");
         let drifts = "stockade_drift_total{answer=\"yield\",file=\"cgroup.freeze\",policy=\"still\"}";
         assert_eq!(daemon.own().get(drifts), Some(0.0));
         ground.thaw("a");
@@ -200,7 +202,7 @@ fn who_thaws_what_a_policy_froze_wins_and_it_is_told_at_once() {
         assert_eq!(drift["writer"]["pid"].as_u64(), pid.map(u64::from), "{method}: {drift}");
         assert_eq!(daemon.own().get(drifts), Some(1.0));
         let told = said(&ground.command("explain", "a", &[]));
-        assert!(!told.contains("frozen"), "{told}");
+        assert!(!told.contains("it is frozen"), "{told}");
         stop(daemon);
         assert!(!ground.is_frozen("a"));
     }

@@ -9,7 +9,7 @@ use super::board::Board;
 use super::surroundings::Surroundings;
 use crate::enforce::apply::{Deadlines, Enforcer, Event, Settings, StartError};
 use crate::enforce::audit::AuditLog;
-use crate::enforce::drift::{DriftAnswer, DriftSeen, FREEZER, ForeignWriter};
+use crate::enforce::drift::{DriftAnswer, DriftSeen, ForeignWriter};
 use crate::enforce::journal::Recovery;
 use crate::enforce::ledger::{Key, key_of};
 use crate::enforce::notify::Notifier;
@@ -17,6 +17,7 @@ use crate::enforce::order::{Deed, Done, Outcome};
 use crate::enforce::plan::BY_HAND;
 use crate::enforce::safety::Safety;
 use crate::enforce::stats::Stats;
+use crate::kernel::freeze::SWITCH;
 use crate::metrics::{Enforcement, Own};
 use crate::model::{Identity, Knob, KnobChange, Writer};
 use crate::policy::engine::{Engine, State};
@@ -107,7 +108,7 @@ impl Reporter {
                             self.own.expect_drift(&policy.name, setting.knob.file());
                         }
                     }
-                    Action::Freeze => self.own.expect_drift(&policy.name, FREEZER),
+                    Action::Freeze => self.own.expect_drift(&policy.name, SWITCH),
                     _ => {}
                 }
             }

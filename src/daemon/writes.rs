@@ -6,7 +6,8 @@ use super::report::Reporter;
 use super::surroundings::Surroundings;
 use crate::enforce::apply::Enforcer;
 use crate::enforce::drift::ForeignWriter;
-use crate::model::{Field, Knob, KnobChange, Snapshot, Writer};
+use crate::kernel::freeze::is_freezer;
+use crate::model::{Field, Identity, Knob, KnobChange, Snapshot, Writer};
 use crate::sample::Written;
 
 /// Who is told, and who answers.
@@ -37,7 +38,7 @@ impl Writes<'_> {
         let controls: Vec<Option<Knob>> = match &*written.file {
             "cpuset.cpus" => vec![Some(Knob::CpusetCpus)],
             "cpuset.mems" => vec![Some(Knob::CpusetMems)],
-            "cgroup.freeze" | "freezer.state" => vec![None],
+            file if is_freezer(file) => vec![None],
             _ => written.changes.iter().map(|change| Some(change.knob.clone())).collect(),
         };
         for control in controls {
@@ -46,17 +47,17 @@ impl Writes<'_> {
     }
 
     /// Has looked at who is to stand still, and by the numbers of a pass runs: a write may go unnoticed.
-    pub fn compare(&self, snapshot: &Snapshot) {
-        let runs = |target: &&Arc<_>| {
-            let target: &crate::model::Identity = target;
+    pub fn look_for_thaws(&self, snapshot: &Snapshot) {
+        let runs = |target: &Identity| {
             let found = snapshot.find(&target.path).filter(|found| found.identity.id == target.id);
             found.is_some_and(|found| found.readings.get(Field::Frozen) == Some(0))
         };
         let thawed: Vec<_> = self.enforcer.read_ledger(|ledger| {
-            let frozen = ledger
-                .each()
-                .filter_map(|(target, mut claims)| claims.any(|(knob, _)| knob.is_none()).then_some(target));
-            frozen.filter(runs).map(Arc::clone).collect()
+            let each = ledger.each();
+            let frozen = each.filter_map(|(target, mut claims)| {
+                (claims.any(|(knob, _)| knob.is_none()) && runs(target)).then(|| Arc::clone(target))
+            });
+            frozen.collect()
         });
         for target in thawed {
             let writer = ForeignWriter { kind: Writer::Unknown, pid: None, command: None };

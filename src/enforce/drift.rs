@@ -7,10 +7,8 @@ use super::ledger::Drift;
 use super::order::Outcome;
 use super::stats::lock;
 use super::worker::{Shared, now};
+use crate::kernel::freeze::SWITCH;
 use crate::model::{Identity, Knob, Value, Writer};
-
-/// The freezer's file of v2, by which the freezer goes wherever a control is named.
-pub const FREEZER: &str = "cgroup.freeze";
 
 /// Who wrote a control, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +42,13 @@ impl DriftSeen {
     /// The control's file; the freezer's is v2's, on v1 too.
     #[must_use]
     pub fn file(&self) -> &'static str {
-        self.knob.as_ref().map_or(FREEZER, Knob::file)
+        self.knob.as_ref().map_or(SWITCH, Knob::file)
     }
 
     /// The control, with its device where it has one.
     #[must_use]
     pub fn control(&self) -> String {
-        self.knob.as_ref().map_or_else(|| FREEZER.to_owned(), Knob::to_string)
+        self.knob.as_ref().map_or_else(|| SWITCH.to_owned(), Knob::to_string)
     }
 }
 

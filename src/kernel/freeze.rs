@@ -19,11 +19,18 @@ use super::control::knobs::{Saved, SavedFile};
 use super::control::{ControlError, Place, Target, visit_below};
 use crate::model::Version;
 
-const SWITCH: &str = "cgroup.freeze";
+/// The freezer's file on v2, by which the freezer goes wherever a control is named.
+pub const SWITCH: &str = "cgroup.freeze";
 const EVENTS: &str = "cgroup.events";
 const STATE: &str = "freezer.state";
 const SELF: &str = "freezer.self_freezing";
 const PARENT: &str = "freezer.parent_freezing";
+
+/// Whether a control file is the freezer's, of v2 or v1.
+#[must_use]
+pub fn is_freezer(file: &str) -> bool {
+    matches!(file, SWITCH | STATE)
+}
 
 /// What the freezers say of a cgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use super::news::{News, Written};
 use super::sampler::{Sampler, now};
 use super::tree::child_path;
 use crate::kernel::catalog::control_name;
+use crate::kernel::freeze::is_freezer;
 use crate::kernel::watch::Event;
 use crate::model::{Collector, Field, Version, WriteRow, Writer, parent_path, path_depth};
 
@@ -172,8 +173,7 @@ impl Sampler {
                     self.reader.controls(node, Some(hierarchy), Some(name));
                 }
                 // A cpuset's lists and the freezer are no controls here: who keeps one in force looks at the file.
-                let looked_at = ["cpuset.cpus", "cpuset.mems", "cgroup.freeze", "freezer.state"];
-                if kept || looked_at.contains(&name) {
+                if kept || is_freezer(name) || matches!(name, "cpuset.cpus" | "cpuset.mems") {
                     self.gazette.add(|| {
                         News::Written(Written {
                             cgroup: Arc::clone(&node.cgroup.identity),

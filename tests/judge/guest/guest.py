@@ -133,11 +133,9 @@ def run(contender: str, name: str, seed: str) -> dict:
     origin = sampler.origin
     units = {role.unit.name: {"path": role.unit.path, "most": role.most, "finishes": role.finishes,
                               "diaries": diaries(role.unit.name), **role.unit.ending()} for role in scenario.roles}
-    fail = {role.unit.name for role in scenario.roles if role.fails}
-    for name, unit in units.items():
-        if name in fail:
-            continue
-        if unit["result"] == "exit-code" or (unit["exit"] or 0) > 0:
+    for role in scenario.roles:
+        name, unit = role.unit.name, units[role.unit.name]
+        if not role.fails and (unit["result"] == "exit-code" or (unit["exit"] or 0) > 0):
             raise Failed(f"the load of {name} failed: " + call("journalctl", "--boot", "--lines=20", "--output=cat"))
     log = call("journalctl", "--unit", UNITS[contender], "--lines=60", "--output=short-monotonic") \
         if contender in UNITS else ""
